@@ -1,0 +1,21 @@
+#pragma once
+
+#include <chrono>
+
+namespace mutua {
+
+using WallTime = std::chrono::sys_seconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// The time of day and the time that never goes back. Injected, so that tests own time.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual WallTime wall_now() const = 0;
+  virtual SteadyTime steady_now() const = 0;
+};
+
+// The machine's clocks. Thread-safe.
+const Clock& system_clock();
+
+}  // namespace mutua
