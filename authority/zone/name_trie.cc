@@ -1,0 +1,223 @@
+#include "authority/zone/name_trie.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace mutua::authority {
+namespace {
+
+constexpr unsigned kBitsPerBranch = 6;
+constexpr unsigned kBranchesPerRound = 64 / kBitsPerBranch;  // the last 4 bits stay unused
+
+bool same(BytesView a, BytesView b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
+struct NameTrie::Branch {
+  std::atomic<std::uint32_t> references{1};
+  std::uint64_t bitmap = 0;
+
+  Slot* slots() { return reinterpret_cast<Slot*>(this + 1); }
+  unsigned count() const { return static_cast<unsigned>(std::popcount(bitmap)); }
+  unsigned index_of(unsigned position) const {
+    return static_cast<unsigned>(std::popcount(bitmap & ((std::uint64_t{1} << position) - 1)));
+  }
+  bool has(unsigned position) const { return bitmap >> position & 1; }
+
+  // With room for as many slots as the bitmap has bits; the slots are the caller's to fill.
+  static Branch* create(std::uint64_t bitmap) {
+    const auto slots = static_cast<std::size_t>(std::popcount(bitmap));
+    auto* branch = new (::operator new(sizeof(Branch) + slots * sizeof(Slot))) Branch;
+    branch->bitmap = bitmap;
+    return branch;
+  }
+  static void destroy(Branch* branch) {
+    branch->~Branch();
+    ::operator delete(branch);
+  }
+};
+
+// How far down a change has come, and the bits of the hash that say where it goes next.
+struct NameTrie::Walk {
+  BytesView folded;
+  std::uint64_t hash;  // of this round
+  unsigned depth = 0;
+
+  unsigned position() const { return position_of(hash); }
+  unsigned position_of(std::uint64_t round_hash) const {
+    return static_cast<unsigned>(round_hash >> (depth % kBranchesPerRound * kBitsPerBranch) & 63);
+  }
+  Walk deeper() const {
+    const unsigned next = depth + 1;
+    return {folded, next % kBranchesPerRound == 0 ? name_hash(folded, next / kBranchesPerRound) : hash,
+            next};
+  }
+};
+
+NameTrie::NameTrie(const NameTrie& other) : root_(other.root_) { hold(root_); }
+NameTrie::NameTrie(NameTrie&& other) noexcept : root_(std::exchange(other.root_, 0)) {}
+NameTrie& NameTrie::operator=(NameTrie other) noexcept {
+  std::swap(root_, other.root_);
+  return *this;
+}
+NameTrie::~NameTrie() { drop(root_); }
+
+const ZoneNode* NameTrie::node_of(Slot slot) {
+  return slot & 1 ? reinterpret_cast<const ZoneNode*>(slot & ~Slot{1}) : nullptr;
+}
+NameTrie::Branch* NameTrie::branch_of(Slot slot) { return reinterpret_cast<Branch*>(slot); }
+
+void NameTrie::hold(Slot slot) {
+  if (slot == 0) return;
+  const ZoneNode* node = node_of(slot);
+  auto& references = node ? node->references_ : branch_of(slot)->references;
+  references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void NameTrie::drop(Slot slot) {
+  if (slot == 0) return;
+  const ZoneNode* node = node_of(slot);
+  auto& references = node ? node->references_ : branch_of(slot)->references;
+  // Released for the others, acquired by the one that destroys: all uses come before.
+  if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (node) {
+    delete node;
+    return;
+  }
+  Branch* branch = branch_of(slot);
+  for (unsigned i = 0; i < branch->count(); ++i) drop(branch->slots()[i]);
+  Branch::destroy(branch);
+}
+
+// The branch, unless others hold it too: then a copy of our own, in exchange for our reference.
+// Its children gain a reference by that, so whatever lies below a shared branch counts as shared.
+NameTrie::Slot NameTrie::own(Slot slot) {
+  Branch* branch = branch_of(slot);
+  if (branch->references.load(std::memory_order_acquire) == 1) return slot;
+  Branch* copy = Branch::create(branch->bitmap);
+  for (unsigned i = 0; i < branch->count(); ++i) hold(copy->slots()[i] = branch->slots()[i]);
+  drop(slot);
+  return reinterpret_cast<Slot>(copy);
+}
+
+const ZoneNode* NameTrie::find(BytesView folded, std::uint64_t hash) const {
+  Walk walk{folded, hash};
+  for (Slot slot = root_; slot != 0; walk = walk.deeper()) {
+    if (const ZoneNode* node = node_of(slot))
+      return node->hash() == hash && same(node->folded_owner(), folded) ? node : nullptr;
+    Branch* branch = branch_of(slot);
+    const unsigned position = walk.position();
+    if (!branch->has(position)) return nullptr;
+    slot = branch->slots()[branch->index_of(position)];
+  }
+  return nullptr;
+}
+
+void NameTrie::put(std::unique_ptr<const ZoneNode> node) {
+  const Walk walk{node->folded_owner(), node->hash()};
+  const Slot slot = reinterpret_cast<Slot>(node.release()) | 1;
+  hold(slot);
+  root_ = put_into(root_, slot, walk);
+}
+
+// Takes over the references of `slot` and `node`, returns one.
+NameTrie::Slot NameTrie::put_into(Slot slot, Slot node, const Walk& walk) {
+  if (slot == 0) return node;
+  if (const ZoneNode* present = node_of(slot)) {
+    if (!same(present->folded_owner(), walk.folded)) return join_nodes(slot, node, walk);
+    drop(slot);
+    return node;
+  }
+  const unsigned position = walk.position();
+  Branch* branch = branch_of(slot);
+  const unsigned index = branch->index_of(position);
+  if (branch->has(position)) {
+    const Slot owned = own(slot);
+    Slot& child = branch_of(owned)->slots()[index];
+    child = put_into(child, node, walk.deeper());
+    return owned;
+  }
+  Branch* wider = Branch::create(branch->bitmap | std::uint64_t{1} << position);
+  for (unsigned i = 0; i < index; ++i) hold(wider->slots()[i] = branch->slots()[i]);
+  wider->slots()[index] = node;
+  for (unsigned i = index; i < branch->count(); ++i) hold(wider->slots()[i + 1] = branch->slots()[i]);
+  drop(slot);
+  return reinterpret_cast<Slot>(wider);
+}
+
+// Branches down to where the hashes of two different names part.
+NameTrie::Slot NameTrie::join_nodes(Slot one, Slot other, const Walk& walk) {
+  const ZoneNode* present = node_of(one);
+  const unsigned round = walk.depth / kBranchesPerRound;
+  const std::uint64_t present_hash =
+      round == 0 ? present->hash() : name_hash(present->folded_owner(), round);
+  const unsigned one_position = walk.position_of(present_hash);
+  const unsigned other_position = walk.position();
+  if (one_position == other_position) {
+    Branch* branch = Branch::create(std::uint64_t{1} << one_position);
+    branch->slots()[0] = join_nodes(one, other, walk.deeper());
+    return reinterpret_cast<Slot>(branch);
+  }
+  Branch* branch =
+      Branch::create(std::uint64_t{1} << one_position | std::uint64_t{1} << other_position);
+  branch->slots()[0] = one_position < other_position ? one : other;
+  branch->slots()[1] = one_position < other_position ? other : one;
+  return reinterpret_cast<Slot>(branch);
+}
+
+void NameTrie::erase(BytesView folded, std::uint64_t hash) {
+  if (find(folded, hash)) root_ = erase_from(root_, Walk{folded, hash});
+}
+
+// The name is there. Takes over the reference of `slot`; what remains of it, or 0.
+NameTrie::Slot NameTrie::erase_from(Slot slot, const Walk& walk) {
+  if (node_of(slot)) {
+    drop(slot);
+    return 0;
+  }
+  const Slot owned = own(slot);
+  Branch* branch = branch_of(owned);
+  const unsigned position = walk.position();
+  const unsigned index = branch->index_of(position);
+  const Slot remaining = erase_from(branch->slots()[index], walk.deeper());
+  branch->slots()[index] = remaining;
+  if (remaining != 0) {
+    if (branch->count() > 1 || !node_of(remaining)) return owned;
+    // A single node needs no branch above it.
+    Branch::destroy(branch);
+    return remaining;
+  }
+  if (branch->count() == 2 && node_of(branch->slots()[1 - index])) {
+    const Slot last = branch->slots()[1 - index];
+    Branch::destroy(branch);
+    return last;
+  }
+  Slot narrowed = 0;
+  if (branch->count() > 1) {
+    Branch* narrower = Branch::create(branch->bitmap & ~(std::uint64_t{1} << position));
+    for (unsigned i = 0, out = 0; i < branch->count(); ++i)
+      if (i != index) narrower->slots()[out++] = branch->slots()[i];
+    narrowed = reinterpret_cast<Slot>(narrower);
+  }
+  Branch::destroy(branch);
+  return narrowed;
+}
+
+void NameTrie::for_each(const std::function<void(const ZoneNode&)>& visit) const {
+  visit_below(root_, visit);
+}
+
+void NameTrie::visit_below(Slot slot, const std::function<void(const ZoneNode&)>& visit) {
+  if (slot == 0) return;
+  if (const ZoneNode* node = node_of(slot)) return visit(*node);
+  Branch* branch = branch_of(slot);
+  for (unsigned i = 0; i < branch->count(); ++i) visit_below(branch->slots()[i], visit);
+}
+
+}  // namespace mutua::authority

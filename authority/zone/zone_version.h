@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "authority/zone/change_set.h"
+#include "authority/zone/folded_name.h"
+#include "authority/zone/name_trie.h"
+#include "authority/zone/ready_rrset.h"
+#include "authority/zone/rrset.h"
+#include "authority/zone/zone_node.h"
+#include "base/result.h"
+#include "wire/name.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+
+// One immutable version of a zone. apply() shares all that does not change with its predecessor and
+// costs O(change), not O(zone). Readable from any thread without a lock; what a look-up returns
+// lives as long as the version.
+class ZoneVersion {
+ public:
+  // Fails where the apex has no SOA, or no NS, or a name lies outside, or CNAME has company.
+  // RRsets are normalized.
+  static Result<std::shared_ptr<const ZoneVersion>> create(wire::Name apex,
+                                                           std::vector<OwnedRRset> rrsets);
+
+  const wire::Name& apex() const { return apex_; }
+  const FoldedName& folded_apex() const { return folded_apex_; }
+  std::uint32_t serial() const { return serial_; }
+  std::size_t rrset_count() const { return rrset_count_; }
+  // Delegations and DNAMEs: where there is none, no look-up needs to walk down from the apex.
+  std::size_t cut_count() const { return cut_count_; }
+
+  // The node of `name`, or nullptr where the name does not exist. Empty non-terminals exist.
+  const ZoneNode* node(const wire::Name& name) const;
+  // The same for a folded name, without allocation. `hash` is name_hash(folded).
+  const ZoneNode* node(BytesView folded, std::uint64_t hash) const { return nodes_.find(folded, hash); }
+  const ZoneNode* node(BytesView folded) const { return nodes_.find(folded, name_hash(folded)); }
+
+  const RRset* find(const wire::Name& name, wire::RRType type) const {
+    const ZoneNode* found = node(name);
+    return found ? found->find(type) : nullptr;
+  }
+
+  // The SOA as negative answers carry it: its TTL no larger than its MINIMUM (RFC 2308 section 3).
+  const ReadyRRset& negative_soa() const { return negative_soa_; }
+  const RRset& negative_soa_rrset() const { return negative_soa_rrset_; }
+
+  // Fails, changing nothing, where `change.from` is not serial(), a `before` differs from what
+  // stands here, or the result would break what create() asks for. A change without any RRset
+  // leads to this same version.
+  Result<std::shared_ptr<const ZoneVersion>> apply(const ChangeSet& change) const;
+
+  // Every RRset, in no particular order.
+  void for_each(
+      const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const;
+
+ private:
+  friend class ZoneVersionBuilder;
+  ZoneVersion() = default;
+
+  wire::Name apex_;
+  FoldedName folded_apex_;
+  std::uint32_t serial_ = 0;
+  std::size_t rrset_count_ = 0;
+  std::size_t cut_count_ = 0;
+  NameTrie nodes_;
+  RRset negative_soa_rrset_;
+  ReadyRRset negative_soa_;
+};
+
+}  // namespace mutua::authority

@@ -1,0 +1,230 @@
+#include "authority/zone/zone_version.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "wire/presentation.h"
+
+namespace mutua::authority {
+namespace {
+
+using wire::Name;
+using wire::RRType;
+
+Name name(const std::string& text) { return Name::parse(text).value(); }
+
+OwnedRRset owned(const std::string& text) {
+  const wire::Record record = wire::record_from_text(text, 300, name("fed.test")).value();
+  return {record.owner, {record.type, record.ttl, {record.rdata}}};
+}
+
+OwnedRRset soa(std::uint32_t serial) {
+  return owned("fed.test. 300 IN SOA ns1.fed.test. h.fed.test. " + std::to_string(serial) +
+               " 3600 600 604800 60");
+}
+
+std::vector<OwnedRRset> base() {
+  return {soa(1), owned("fed.test. 300 IN NS ns1.fed.test."), owned("ns1.fed.test. 300 IN A 127.0.0.1")};
+}
+
+using Version = std::shared_ptr<const ZoneVersion>;
+
+Version create(std::vector<OwnedRRset> more = {}) {
+  auto all = base();
+  all.insert(all.end(), more.begin(), more.end());
+  return ZoneVersion::create(name("fed.test"), all).value();
+}
+
+// The change that puts `after` in place of what stands there, with the SOA that belongs to it.
+ChangeSet change(const Version& version, std::vector<RRsetChange> changes) {
+  const auto current = [&](const Name& owner, RRType type) -> std::optional<RRset> {
+    const RRset* present = version->find(owner, type);
+    return present ? std::optional(*present) : std::nullopt;
+  };
+  ChangeSet set{version->serial(), version->serial() + 1, std::move(changes)};
+  for (RRsetChange& one : set.changes) one.before = current(one.owner, one.type);
+  const OwnedRRset next = soa(set.to);
+  set.changes.push_back({next.owner, RRType::soa, current(next.owner, RRType::soa), next.rrset});
+  return set;
+}
+
+RRsetChange put(const std::string& text) {
+  const OwnedRRset rrset = owned(text);
+  return {rrset.owner, rrset.rrset.type, std::nullopt, rrset.rrset};
+}
+RRsetChange remove(const std::string& owner, RRType type) {
+  return {name(owner), type, std::nullopt, std::nullopt};
+}
+
+TEST(ZoneVersion, NeedsAnApexWithSoaAndNs) {
+  const auto apex = name("fed.test");
+  EXPECT_FALSE(ZoneVersion::create(apex, {}));
+  EXPECT_FALSE(ZoneVersion::create(apex, {base()[0]}));
+  EXPECT_FALSE(ZoneVersion::create(apex, {base()[1]}));
+  EXPECT_TRUE(ZoneVersion::create(apex, base()));
+}
+
+TEST(ZoneVersion, RefusesNamesOutsideAndCompanyOfCname) {
+  const auto refuses = [](const std::vector<std::string>& texts) {
+    auto all = base();
+    for (const auto& text : texts) all.push_back(owned(text));
+    return !ZoneVersion::create(name("fed.test"), all);
+  };
+  EXPECT_TRUE(refuses({"example.org. 300 IN A 192.0.2.1"}));
+  EXPECT_TRUE(refuses({"c.fed.test. 300 IN CNAME a.fed.test.", "c.fed.test. 300 IN A 192.0.2.1"}));
+  EXPECT_TRUE(refuses({"a.fed.test. 300 IN A 192.0.2.1", "A.fed.test. 300 IN A 192.0.2.2"}));
+  EXPECT_FALSE(refuses({"c.fed.test. 300 IN CNAME a.fed.test."}));
+}
+
+TEST(ZoneVersion, FindsNamesWhateverTheirCase) {
+  const auto version = create({owned("MiXeD.fed.test. 300 IN A 192.0.2.3")});
+  ASSERT_NE(version->node(name("mixed.FED.test")), nullptr);
+  EXPECT_EQ(version->node(name("mixed.fed.test"))->owner().to_text(), "MiXeD.fed.test.");
+  EXPECT_EQ(version->rrset_count(), 4u);
+}
+
+TEST(ZoneVersion, ApplyChangesTheNewVersionAlone) {
+  const auto first = create();
+  const auto second = first->apply(change(first, {put("a.fed.test. 300 IN A 192.0.2.1")})).value();
+  EXPECT_EQ(first->node(name("a.fed.test")), nullptr);
+  EXPECT_EQ(first->serial(), 1u);
+  EXPECT_NE(second->find(name("a.fed.test"), RRType::a), nullptr);
+  EXPECT_EQ(second->serial(), 2u);
+  EXPECT_EQ(second->rrset_count(), first->rrset_count() + 1);
+  // What did not change is shared, not copied.
+  EXPECT_EQ(first->node(name("ns1.fed.test")), second->node(name("ns1.fed.test")));
+}
+
+TEST(ZoneVersion, ApplyRefusesAChangeFromElsewhere) {
+  const auto first = create();
+  ChangeSet wrong_serial = change(first, {put("a.fed.test. 300 IN A 192.0.2.1")});
+  wrong_serial.from = 7;
+  EXPECT_FALSE(first->apply(wrong_serial));
+  ChangeSet wrong_before = change(first, {put("ns1.fed.test. 300 IN A 192.0.2.1")});
+  wrong_before.changes[0].before->ttl = 1;
+  EXPECT_FALSE(first->apply(wrong_before));
+  ChangeSet unexpected = change(first, {put("a.fed.test. 300 IN A 192.0.2.1")});
+  unexpected.changes[0].before = unexpected.changes[0].after;
+  EXPECT_FALSE(first->apply(unexpected));
+  ChangeSet wrong_target = change(first, {});
+  wrong_target.to = 9;
+  EXPECT_FALSE(first->apply(wrong_target));
+  EXPECT_FALSE(first->apply(change(first, {remove("fed.test", RRType::ns)})));
+  EXPECT_FALSE(first->apply(change(first, {put("x.org. 300 IN A 192.0.2.1")})));
+}
+
+TEST(ZoneVersion, EmptyNonTerminalsLiveWhileSomethingIsBelow) {
+  const auto first = create();
+  const auto second = first->apply(change(first, {put("a.b.c.fed.test. 300 IN A 192.0.2.1"),
+                                                  put("x.c.fed.test. 300 IN A 192.0.2.1")})).value();
+  for (const char* between : {"b.c.fed.test", "c.fed.test"}) {
+    EXPECT_EQ(first->node(name(between)), nullptr);
+    ASSERT_NE(second->node(name(between)), nullptr);
+    EXPECT_TRUE(second->node(name(between))->rrsets().empty());
+  }
+  const auto third = second->apply(change(second, {remove("a.b.c.fed.test", RRType::a)})).value();
+  EXPECT_EQ(third->node(name("b.c.fed.test")), nullptr);
+  EXPECT_NE(third->node(name("c.fed.test")), nullptr);
+  const auto fourth = third->apply(change(third, {remove("x.c.fed.test", RRType::a)})).value();
+  EXPECT_EQ(fourth->node(name("c.fed.test")), nullptr);
+  EXPECT_NE(second->node(name("b.c.fed.test")), nullptr);  // the older version still stands
+}
+
+TEST(ZoneVersion, AParentThatLosesItsRecordsBecomesAnEmptyNonTerminal) {
+  const auto first = create({owned("p.fed.test. 300 IN A 192.0.2.1"), owned("c.p.fed.test. 300 IN A 192.0.2.1")});
+  const auto second = first->apply(change(first, {remove("p.fed.test", RRType::a)})).value();
+  ASSERT_NE(second->node(name("p.fed.test")), nullptr);
+  EXPECT_TRUE(second->node(name("p.fed.test"))->rrsets().empty());
+}
+
+TEST(ZoneVersion, CountsItsCuts) {
+  const auto first = create();
+  EXPECT_EQ(first->cut_count(), 0u);
+  const auto second = first->apply(change(first, {put("sub.fed.test. 300 IN NS ns1.fed.test."),
+                                                  put("d.fed.test. 300 IN DNAME e.fed.test.")})).value();
+  EXPECT_EQ(second->cut_count(), 2u);
+  const auto third = second->apply(change(second, {remove("sub.fed.test", RRType::ns)})).value();
+  EXPECT_EQ(third->cut_count(), 1u);
+}
+
+TEST(ZoneVersion, NormalizesWhatItTakes) {
+  OwnedRRset twice = owned("a.fed.test. 300 IN A 192.0.2.2");
+  twice.rrset.rdatas = {{192, 0, 2, 2}, {192, 0, 2, 1}, {192, 0, 2, 2}};
+  const auto version = create({twice});
+  EXPECT_EQ(version->find(name("a.fed.test"), RRType::a)->rdatas,
+            (std::vector<Bytes>{{192, 0, 2, 1}, {192, 0, 2, 2}}));
+}
+
+// Many random changes against a plain map, every version kept to see that none moves.
+TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
+  std::mt19937 random(1);
+  std::map<std::string, std::uint32_t> model;
+  Version version = create();
+  std::vector<std::pair<Version, std::map<std::string, std::uint32_t>>> history;
+  for (int step = 0; step < 400; ++step) {
+    std::map<std::string, RRsetChange> changes;
+    for (unsigned i = 0; i < 1 + random() % 8; ++i) {
+      std::string owner = "n" + std::to_string(random() % 200) + ".fed.test.";
+      if (random() % 2) owner = "m" + std::to_string(random() % 5) + "." + owner;
+      if (random() % 3) {
+        const auto value = static_cast<std::uint32_t>(random() % 250);
+        changes.insert_or_assign(owner, put(owner + " 300 IN A 192.0.2." + std::to_string(value)));
+      } else {
+        changes.insert_or_assign(owner, remove(owner, RRType::a));
+      }
+    }
+    std::vector<RRsetChange> list;
+    for (auto& [owner, one] : changes) {
+      if (one.after)
+        model[owner] = one.after->rdatas[0][3];
+      else
+        model.erase(owner);
+      list.push_back(one);
+    }
+    version = version->apply(change(version, std::move(list))).value();
+    history.emplace_back(version, model);
+  }
+  for (const auto& [past, expected] : history) {
+    std::map<std::string, std::uint32_t> seen;
+    past->for_each([&](const Name& owner, const RRset& rrset) {
+      if (rrset.type == RRType::a && owner != name("ns1.fed.test"))
+        seen[owner.to_text()] = rrset.rdatas[0][3];
+    });
+    ASSERT_EQ(seen, expected);
+    ASSERT_EQ(past->rrset_count(), expected.size() + 3);
+  }
+  for (unsigned i = 0; i < 200; ++i) {
+    const std::string parent = "n" + std::to_string(i) + ".fed.test.";
+    bool expected = model.contains(parent);
+    for (int child = 0; child < 5; ++child)
+      expected = expected || model.contains("m" + std::to_string(child) + "." + parent);
+    EXPECT_EQ(version->node(name(parent)) != nullptr, expected) << parent;
+  }
+}
+
+std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
+  static const auto table = std::make_shared<const RRsetTable>();
+  return std::make_unique<const ZoneNode>(name("n" + std::to_string(i)), table, 0u, hash);
+}
+
+TEST(NameTrie, TellsApartNamesWhoseHashesCollide) {
+  NameTrie trie;
+  constexpr std::uint64_t kSame = 0x0123456789abcdef;
+  for (int i = 0; i < 100; ++i) trie.put(colliding(i, kSame));
+  const NameTrie before = trie;
+  for (int i = 0; i < 100; i += 2) trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
+  for (int i = 0; i < 100; ++i) {
+    const FoldedName folded(name("n" + std::to_string(i)));
+    EXPECT_EQ(trie.find(folded.wire(), kSame) != nullptr, i % 2 == 1) << i;
+    EXPECT_NE(before.find(folded.wire(), kSame), nullptr) << i;
+  }
+  for (int i = 1; i < 100; i += 2) trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
+  int left = 0;
+  trie.for_each([&](const ZoneNode&) { ++left; });
+  EXPECT_EQ(left, 0);
+}
+
+}  // namespace
+}  // namespace mutua::authority
