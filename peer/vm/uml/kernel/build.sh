@@ -124,7 +124,8 @@ build -j"$jobs" linux
 mkdir "$work/out"
 strip --strip-all -o "$work/out/linux" "$tree/linux"
 cp "$tree/.config" "$work/out/config"
-chmod 755 "$work/out"
+# A jail's user is nobody's owner: he needs the right to execute it, whatever the umask.
+chmod 755 "$work/out" "$work/out/linux"
 # A rename is one step: the cache never holds half a kernel, and of two builders one wins.
 mv -T "$work/out" "$cache/$digest" 2>/dev/null || [[ -x "$result" ]] || fail "cannot place $result"
 say "done: $(stat -c %s "$result") bytes in $((SECONDS - started)) s"

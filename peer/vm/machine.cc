@@ -1,0 +1,97 @@
+#include "peer/vm/machine.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+namespace mutua::vm {
+namespace {
+
+constexpr std::uint64_t kLeastMemoryBytes = 16u << 20;
+constexpr std::uint64_t kMostMemoryBytes = 64ull << 30;
+constexpr std::size_t kMostPorts = 64;
+
+bool is_name(const std::string& name) {
+  return !name.empty() && name.size() <= 48 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+// Paths travel as lines of text, and the kernel's command line knows no quotes.
+Result<void> check_path(const char* field, const std::filesystem::path& path) {
+  const std::string& text = path.native();
+  if (!path.is_absolute()) return errorf("%s: not an absolute path: '%s'", field, text.c_str());
+  const bool odd = std::any_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
+  });
+  if (odd || text.back() == ' ') return errorf("%s: unusable characters in the path", field);
+  return {};
+}
+
+Result<in_addr> parse_address(const char* field, const std::string& text) {
+  in_addr address{};
+  if (inet_pton(AF_INET, text.c_str(), &address) != 1) {
+    return errorf("%s: not an IPv4 address: '%s'", field, text.c_str());
+  }
+  return address;
+}
+
+}  // namespace
+
+Result<void> validate(const MachineSpec& spec) {
+  if (!is_name(spec.name)) return errorf("name: must match [a-z0-9-]{1,48}");
+  TRY(check_path("kernel", spec.kernel));
+  TRY(check_path("base_disk", spec.base_disk));
+  TRY(check_path("scratch_disk", spec.scratch_disk));
+  TRY(check_path("console_log", spec.console_log));
+  TRY(check_path("run_dir", spec.run_dir));
+  if (spec.memory_bytes < kLeastMemoryBytes || spec.memory_bytes > kMostMemoryBytes ||
+      spec.memory_bytes % 4096 != 0) {
+    return errorf("memory_bytes: must be 16 MiB to 64 GiB in whole pages");
+  }
+  const in_addr address = TRY(parse_address("address", spec.address));
+  const std::uint32_t number = ntohl(address.s_addr);
+  // 10.255.255.0/24 is the host's side of the virtual network.
+  if (number >> 24 != 10 || number >> 8 == 0x0affff || number == 0x0a000000) {
+    return errorf("address: must lie in 10.0.0.1 to 10.255.254.255: '%s'", spec.address.c_str());
+  }
+  if (spec.ports.size() > kMostPorts) return errorf("ports: more than %zu", kMostPorts);
+  for (const PortMapping& port : spec.ports) {
+    TRY(parse_address("ports", port.host_address));
+    if (port.guest_port == 0) return errorf("ports: the guest's port is missing");
+    if (port.host_port_last < port.host_port_first ||
+        (port.host_port_first == 0 && port.host_port_last != 0)) {
+      return errorf("ports: %u-%u is not a range", port.host_port_first, port.host_port_last);
+    }
+  }
+  if (spec.limits.cpu_percent == 0 || spec.limits.cpu_percent > 100000) {
+    return errorf("cpu_percent: must be 1 to 100000");
+  }
+  if (spec.limits.processes < 16 || spec.limits.processes > 100000) {
+    return errorf("processes: must be 16 to 100000");
+  }
+  return {};
+}
+
+const char* to_string(Protocol protocol) { return protocol == Protocol::tcp ? "tcp" : "udp"; }
+
+const char* to_string(State state) {
+  switch (state) {
+    case State::starting: return "starting";
+    case State::running: return "running";
+    case State::exited: return "exited";
+  }
+  return "exited";
+}
+
+const char* to_string(Exit::Reason reason) {
+  switch (reason) {
+    case Exit::Reason::halted: return "halted";
+    case Exit::Reason::killed: return "killed";
+    case Exit::Reason::crashed: return "crashed";
+    case Exit::Reason::failed: return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace mutua::vm

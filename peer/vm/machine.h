@@ -1,0 +1,128 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+// Machines that host other people's services, without a word about which engine runs them.
+namespace mutua::vm {
+
+enum class Protocol { tcp, udp };
+enum class Outbound { no, yes };
+
+// One port of the guest, reachable from outside. The host port is taken at random from
+// first..last; {0, 0} leaves the choice to the host's kernel.
+struct PortMapping {
+  Protocol protocol = Protocol::tcp;
+  std::string host_address = "127.0.0.1";  // an IPv4 literal; 0.0.0.0 means every address
+  std::uint16_t host_port_first = 0;
+  std::uint16_t host_port_last = 0;
+  std::uint16_t guest_port = 0;
+
+  bool operator==(const PortMapping&) const = default;
+};
+
+// A mapping after the host port is chosen and listening.
+struct BoundPort {
+  Protocol protocol = Protocol::tcp;
+  std::string host_address;
+  std::uint16_t host_port = 0;
+  std::uint16_t guest_port = 0;
+
+  bool operator==(const BoundPort&) const = default;
+};
+
+struct Limits {
+  unsigned cpu_percent = 100;  // of one processor, for the machine and its network together
+  unsigned processes = 512;    // of the host's; an engine may need one for each of the guest's
+
+  bool operator==(const Limits&) const = default;
+};
+
+struct MachineSpec {
+  std::string name;  // a-z, 0-9, '-'; 1 to 48 characters; for people and logs, need not be unique
+  std::filesystem::path kernel;
+  std::filesystem::path base_disk;     // shared, never written
+  std::filesystem::path scratch_disk;  // private; above base_disk; given to the jail's user
+  std::uint64_t memory_bytes = 64 << 20;
+  std::string address = "10.0.0.1";  // the guest's own, within 10.0.0.0/8
+  std::vector<PortMapping> ports;
+  Outbound outbound = Outbound::no;  // yes: to public addresses, never to the host or its LAN
+  Limits limits;
+  std::filesystem::path console_log;  // kept below 1 MiB; the part before it is at <console_log>.1
+  std::filesystem::path run_dir;      // exists; the jail's root is mounted above it, unseen outside
+
+  bool operator==(const MachineSpec&) const = default;
+};
+
+// Every rule that the comments above state; the error names the field.
+Result<void> validate(const MachineSpec& spec);
+
+enum class State {
+  starting,
+  running,  // the guest's kernel runs and the ports listen; its service may still be booting
+  exited,
+};
+
+// Why a machine is no more.
+struct Exit {
+  enum class Reason {
+    halted,   // the guest powered itself off, asked or not
+    killed,   // stop()'s grace ran out, kill(), or the Machine object went away
+    crashed,  // the guest's kernel panicked, ran out of the host's memory, or lost its network
+    failed,   // it never ran: a bad disk, a port in use, a refusal of the host's
+  };
+  Reason reason = Reason::failed;
+  std::string detail;  // for the log
+};
+
+const char* to_string(Protocol protocol);
+const char* to_string(State state);
+const char* to_string(Exit::Reason reason);
+
+// One machine and its process group. Belongs to the thread that started it, which must outlive
+// it: the group dies with that thread. Destruction kills the machine and returns when no process
+// of it is left.
+class Machine {
+ public:
+  virtual ~Machine() = default;
+
+  virtual State state() const = 0;
+  // The process that watches over the group; -1 once exited.
+  virtual pid_t pid() const = 0;
+  // Valid from State::running on; in the order of the spec.
+  virtual const std::vector<BoundPort>& ports() const = 0;
+  // Set in State::exited.
+  virtual const std::optional<Exit>& exit() const = 0;
+
+  // Readable when something happened; the owner's loop then calls handle_readable(), which never
+  // blocks and may change state(). -1 once exited.
+  virtual int event_fd() const = 0;
+  virtual void handle_readable() = 0;
+
+  // Asks the guest to shut down. When `grace` has passed, the machine is killed. Does not block.
+  virtual void stop(std::chrono::milliseconds grace) = 0;
+  // Ends it without asking. Does not block.
+  virtual void kill() = 0;
+
+  // Waits until state() is `wanted` or exited. An error when the deadline passes first.
+  virtual Result<void> wait_for(State wanted, std::chrono::milliseconds deadline) = 0;
+};
+
+// Makes machines. The spec is copied. start() returns while the machine is State::starting; what
+// goes wrong later shows as State::exited with Reason::failed.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual Result<std::unique_ptr<Machine>> start(const MachineSpec& spec) = 0;
+};
+
+}  // namespace mutua::vm

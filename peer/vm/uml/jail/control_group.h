@@ -1,0 +1,37 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "peer/vm/machine.h"
+
+namespace mutua::vm::uml {
+
+// The host's limits on one machine: memory, processor, processes. Both generations of cgroups are
+// understood, also mixed. What a host does not allow is logged as machine.unlimited and left out:
+// rlimits and the guest's fixed memory remain.
+//
+// Groups lie below the caller's own, named mutua-machine-<pid of the caller>. A caller that was
+// killed leaves an empty group behind; the next one removes it.
+class ControlGroup {
+ public:
+  // The memory limit is the guest's memory, a quarter more, and 64 MiB for the host's own books.
+  static ControlGroup create(const MachineSpec& spec);
+
+  ControlGroup(ControlGroup&&) = default;
+  ControlGroup& operator=(ControlGroup&&) = default;
+  // Removes the groups, which must be empty by then.
+  ~ControlGroup();
+
+  void add(pid_t pid) const;
+
+ private:
+  ControlGroup() = default;
+
+  std::vector<std::filesystem::path> folders_;
+};
+
+}  // namespace mutua::vm::uml

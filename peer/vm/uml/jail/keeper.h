@@ -1,0 +1,28 @@
+#pragma once
+
+#include "base/unique_fd.h"
+#include "peer/vm/machine.h"
+#include "peer/vm/uml/control.h"
+#include "peer/vm/uml/jail/jail.h"
+
+namespace mutua::vm::uml {
+
+// The first process of a machine's process-id namespace: builds the jail around itself, starts
+// the guest's kernel in it and waits for its end. When the keeper dies, the host's kernel kills
+// every process of the machine.
+//
+//   warden -> keeper   go                the ids are mapped and the limits set
+//                      mconsole          a command for the guest's kernel
+//   keeper -> warden   started
+//                      mconsole          what the guest's kernel answered
+//                      failed            why the guest's kernel was not started
+//                      ended             "exit 0", "signal 9", …
+// End of file from the warden ends the keeper.
+struct KeeperPipes {
+  UniqueFd console;       // the guest's output
+  UniqueFd ethernet;      // the guest's end of the virtual network
+};
+[[noreturn]] void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden,
+                             KeeperPipes pipes);
+
+}  // namespace mutua::vm::uml

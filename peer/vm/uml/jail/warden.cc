@@ -1,0 +1,259 @@
+#include "peer/vm/uml/jail/warden.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+#include "base/unique_fd.h"
+#include "peer/vm/uml/jail/console_log.h"
+#include "peer/vm/uml/jail/control_group.h"
+#include "peer/vm/uml/jail/jail.h"
+#include "peer/vm/uml/jail/keeper.h"
+#include "peer/vm/uml/jail/network.h"
+
+namespace mutua::vm::uml {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr std::uint64_t kOwnNamespaces =
+    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+// The console is read in turns of at most this much, so that a chatty guest delays no command.
+constexpr std::size_t kConsoleTurnBytes = 64 << 10;
+
+// A child process with its channel; killed and reaped at the end of its life.
+struct Child {
+  pid_t pid = -1;
+  Channel channel{UniqueFd()};
+
+  Child() = default;
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { end(); }
+
+  // Both children are the first of a process-id namespace: waitpid() returns only when every
+  // other process in it is gone too.
+  void end() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    pid = -1;
+  }
+};
+
+Result<void> give_disk(const std::filesystem::path& path, const JailUser& user) {
+  const UniqueFd disk(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!disk) return errno_error(errno, "open " + path.string());
+  struct stat status {};
+  if (::fstat(disk.get(), &status) != 0) return errno_error(errno, "stat " + path.string());
+  if (!S_ISREG(status.st_mode)) return errorf("%s: not a regular file", path.c_str());
+  if (user.in_user_namespace) return {};
+  if (::fchown(disk.get(), user.uid, user.uid) != 0 || ::fchmod(disk.get(), 0600) != 0) {
+    return errno_error(errno, "give " + path.string() + " to the jail");
+  }
+  return {};
+}
+
+class Warden {
+ public:
+  Warden(const MachineSpec& spec, const Channel& daemon) : spec_(spec), daemon_(daemon) {}
+
+  Exit run() {
+    auto started = start();
+    if (!started.ok()) return {Exit::Reason::failed, started.error().message()};
+    while (!exit_) turn();
+    keeper_.end();
+    network_.end();
+    drain_console();
+    return *exit_;
+  }
+
+ private:
+  Result<void> start() {
+    log_ = TRY(ConsoleLog::open(spec_.console_log));
+    group_ = ControlGroup::create(spec_);
+    const JailUser machine_user = choose_jail_user(Part::machine);
+    const JailUser network_user = choose_jail_user(Part::network);
+    TRY(give_disk(spec_.scratch_disk, machine_user));
+
+    int console[2];
+    if (::pipe2(console, O_CLOEXEC) != 0) return errno_error(errno, "pipe");
+    console_.reset(console[0]);
+    UniqueFd console_end(console[1]);
+    if (::fcntl(console_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error(errno, "fcntl");
+    int ethernet[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ethernet) != 0) {
+      return errno_error(errno, "socketpair");
+    }
+    UniqueFd guest_end(ethernet[0]);
+    UniqueFd network_end(ethernet[1]);
+
+    TRY(start_child(network_, kOwnNamespaces, network_user, [&](Channel channel) {
+      run_network(spec_, network_user, std::move(channel), std::move(network_end));
+    }));
+    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user, [&](Channel channel) {
+      run_keeper(spec_, machine_user, std::move(channel),
+                 KeeperPipes{std::move(console_end), std::move(guest_end)});
+    }));
+    return {};
+  }
+
+  template <typename Body>
+  Result<void> start_child(Child& child, std::uint64_t namespaces, const JailUser& user,
+                           const Body& body) {
+    ChannelPair pair = TRY(Channel::create_pair());
+    child.pid = TRY(fork_into(namespaces, user));
+    if (child.pid == 0) {
+      // A copy of this end in the child would hide the warden's death from it.
+      pair.first = Channel(UniqueFd());
+      body(std::move(pair.second));
+    }
+    child.channel = std::move(pair.first);
+    TRY(map_ids(child.pid, user));
+    group_->add(child.pid);
+    (void)child.channel.send("go");
+    return {};
+  }
+
+  void turn() {
+    pollfd events[] = {
+        {daemon_.fd(), POLLIN, 0},
+        {keeper_.channel.fd(), POLLIN, 0},
+        {network_.channel.fd(), POLLIN, 0},
+        {console_.get(), POLLIN, 0},
+    };
+    int timeout = -1;
+    if (stop_deadline_) {
+      const auto left =
+          std::chrono::duration_cast<milliseconds>(*stop_deadline_ - steady_clock::now()).count();
+      if (left <= 0) return finish(Exit::Reason::killed, "the guest did not stop in time");
+      timeout = static_cast<int>(left) + 1;
+    }
+    if (::poll(events, std::size(events), timeout) <= 0) return;
+    if ((events[3].revents & POLLIN) != 0) copy_console();
+    if ((events[3].revents & (POLLIN | POLLHUP)) == POLLHUP) console_.reset();
+    if (events[1].revents != 0) hear_keeper();
+    if (events[2].revents != 0 && !exit_) hear_network();
+    if (events[0].revents != 0 && !exit_) hear_daemon();
+  }
+
+  void hear_daemon() {
+    Message message;
+    const auto reception = daemon_.receive(message);
+    if (reception == Channel::Reception::closed) {
+      return finish(Exit::Reason::killed, "the daemon is gone");
+    }
+    if (reception != Channel::Reception::message) return;
+    if (message.word == "kill") return finish(Exit::Reason::killed, "on request");
+    if (message.word == "stop") {
+      std::int64_t grace = 0;
+      const char* end = message.rest.data() + message.rest.size();
+      (void)std::from_chars(message.rest.data(), end, grace);
+      stop_deadline_ = steady_clock::now() + milliseconds(grace);
+      (void)keeper_.channel.send("mconsole", "cad");
+    }
+  }
+
+  void hear_keeper() {
+    Message message;
+    const auto reception = keeper_.channel.receive(message);
+    if (reception == Channel::Reception::closed) {
+      return finish(Exit::Reason::crashed, "the keeper died");
+    }
+    if (reception != Channel::Reception::message) return;
+    if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
+    if (message.word == "ended") {
+      const bool halted = message.rest == "exit 0";
+      return finish(halted ? Exit::Reason::halted : Exit::Reason::crashed, message.rest);
+    }
+    if (message.word == "started") {
+      kernel_runs_ = true;
+      report_ready();
+    }
+  }
+
+  void hear_network() {
+    Message message;
+    const auto reception = network_.channel.receive(message);
+    if (reception == Channel::Reception::closed) {
+      // The guest's kernel closes its end when it ends; whichever news comes first, the keeper's
+      // tells why.
+      return lose_network();
+    }
+    if (reception != Channel::Reception::message) return;
+    if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
+    if (message.word == "bound") {
+      bound_ports_ = message.rest;
+      report_ready();
+    }
+  }
+
+  void lose_network() {
+    pollfd keeper{keeper_.channel.fd(), POLLIN, 0};
+    if (::poll(&keeper, 1, 1000) > 0) return hear_keeper();
+    finish(Exit::Reason::crashed, "the network process died");
+  }
+
+  void report_ready() {
+    if (!kernel_runs_ || !bound_ports_) return;
+    (void)daemon_.send("ready", *bound_ports_);
+  }
+
+  void finish(Exit::Reason reason, std::string detail) {
+    if (!exit_) exit_ = Exit{reason, std::move(detail)};
+  }
+
+  void copy_console() {
+    std::array<std::uint8_t, 16384> buffer;
+    for (std::size_t done = 0; done < kConsoleTurnBytes;) {
+      const ssize_t got = ::read(console_.get(), buffer.data(), buffer.size());
+      if (got <= 0) return;
+      log_->append(BytesView(buffer).first(static_cast<std::size_t>(got)));
+      done += static_cast<std::size_t>(got);
+    }
+  }
+
+  // A pipe holds 64 KiB; with its writers gone, what is left fits one turn.
+  void drain_console() {
+    if (console_) copy_console();
+  }
+
+  const MachineSpec& spec_;
+  const Channel& daemon_;
+  // Declared before the children: the group is removed after they are gone.
+  std::optional<ControlGroup> group_;
+  std::optional<ConsoleLog> log_;
+  UniqueFd console_;
+  Child network_;
+  Child keeper_;
+  bool kernel_runs_ = false;
+  std::optional<std::string> bound_ports_;
+  std::optional<steady_clock::time_point> stop_deadline_;
+  std::optional<Exit> exit_;
+};
+
+}  // namespace
+
+void run_warden(const MachineSpec& spec, const Channel& daemon) {
+  Exit exit;
+  {
+    Warden warden(spec, daemon);
+    exit = warden.run();
+  }
+  (void)daemon.send("exited", std::string(to_string(exit.reason)) + '\n' + exit.detail);
+}
+
+}  // namespace mutua::vm::uml
