@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "authority/store/rows.h"
+#include "authority/store/zone_store.h"
+#include "base/clock.h"
+#include "trust/digest.h"
+
+namespace mutua::authority {
+
+// Whether the signing times of a key must not go back: yes for SIG(0) keys, which belong to one
+// party; no for TSIG keys, which several clients share.
+enum class Monotonic { no, yes };
+
+// Remembers signed requests so that none is executed twice, also across restarts: every change of
+// this memory goes into the transaction that executes the request. For a monotonic key only the
+// requests of its newest second need remembering; older ones are refused by their time.
+class ReplayGuard {
+ public:
+  ReplayGuard() = default;
+  explicit ReplayGuard(const std::vector<ReplayRow>& rows);
+
+  enum class Verdict { fresh, replayed, older, full };
+  Verdict check(const ReplayRow& row, Monotonic monotonic) const;
+
+  // Remembers a request that check() found fresh.
+  void remember(const ReplayRow& row, Monotonic monotonic, Transaction& transaction);
+
+  // Forgets rows whose expiry is not after `now`.
+  void forget_expired(WallTime now, Transaction& transaction);
+
+  std::size_t size() const { return by_expiry_.size(); }
+
+ private:
+  // About 300 MB of memory; reached only by executed requests, so long before it the store is busy.
+  static constexpr std::size_t kLargestSize = 1'000'000;
+
+  struct Memory {
+    std::int64_t newest = 0;
+    std::map<trust::Digest, ReplayRow> rows;  // by fingerprint
+  };
+  using Expiry = std::tuple<WallTime, trust::Digest, trust::Digest>;
+  static Expiry expiry_of(const ReplayRow& row) { return {row.expiry, row.key, row.fingerprint}; }
+
+  std::map<trust::Digest, Memory> by_key_;
+  std::set<Expiry> by_expiry_;
+};
+
+}  // namespace mutua::authority

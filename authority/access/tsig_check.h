@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <variant>
+
+#include "authority/access/authenticate.h"
+
+namespace mutua::authority {
+
+struct CheckedTsig {
+  ResponseSignature signature;  // for the response
+  ReplayRow replay;
+};
+
+// RFC 8945 section 5.2: key, MAC, time, truncation, in this order.
+std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
+                                                      const AuthenticationContext& context);
+
+}  // namespace mutua::authority

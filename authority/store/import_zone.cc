@@ -1,0 +1,24 @@
+#include <utility>
+
+#include "authority/store/zone_store.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+
+Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
+  Transaction transaction;
+  ChangeSet& change = transaction.changes.emplace_back();
+  bool has_soa = false;
+  for (OwnedRRset& owned : rrsets) {
+    if (owned.rrset.type == wire::RRType::soa && !owned.rrset.rdatas.empty()) {
+      change.to = TRY(wire::parse_soa(owned.rrset.rdatas.front())).serial;
+      has_soa = true;
+    }
+    const wire::RRType type = owned.rrset.type;
+    change.changes.push_back({std::move(owned.owner), type, std::nullopt, std::move(owned.rrset)});
+  }
+  if (!has_soa) return Error("import of a zone: the records have no SOA");
+  return store.commit(std::nullopt, transaction);
+}
+
+}  // namespace mutua::authority

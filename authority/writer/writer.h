@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "authority/access/tsig_key.h"
+#include "authority/federation/policy.h"
+#include "authority/store/zone_store.h"
+#include "authority/zone/catalog.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/socket_address.h"
+
+namespace mutua::authority {
+
+// One DNS UPDATE as it came from the network.
+struct UpdateRequest {
+  Bytes message;  // raw: signatures cover bytes
+  SocketAddress source;
+  bool tcp = false;
+  // Called exactly once, on the writer's thread (or inside submit(), see there), with the response
+  // in wire format; empty bytes mean that nothing may be sent (a message with QR set, or shorter
+  // than a header). Must not block and must not call the writer.
+  std::function<void(Bytes)> reply;
+};
+
+struct WriterConfig {
+  std::vector<TsigKey> tsig_keys;
+  FederationPolicy federation;
+  std::size_t queue_limit = 4096;  // requests that wait; one source gets a quarter of it
+  std::size_t group_limit = 64;    // requests that share one durable commit
+};
+
+// The only mutator of the zone. One thread takes the requests in order: parse, authenticate,
+// permit, update, derive the served lists, commit durably, publish, reply. Leases lapse on the same
+// thread, by the wall clock. Whatever waits is grouped into one durable commit; each update stays
+// atomic by itself and has its own serial.
+//
+// Where a commit fails, everything in memory is taken from the store again and the requests of the
+// group are answered SERVFAIL: what was published was always durable before.
+class Writer {
+ public:
+  // Loads the zone from `store`, which must hold one (see import_zone), removes what expired while
+  // nobody ran, derives the served lists, commits, and publishes the first version. Fails where
+  // the store cannot be read or written. All references must outlive the writer.
+  static Result<std::unique_ptr<Writer>> create(ZoneStore& store, WriterConfig config,
+                                                const Clock& clock);
+  ~Writer();  // stops
+
+  // Where the versions are published; it holds one from the start. Lives as long as the writer.
+  Catalog& catalog();
+
+  // Starts the thread.
+  void start();
+  // Answers what is queued, then ends the thread. Requests that come later are not taken.
+  void stop();
+
+  // Queues a request. Thread-safe, never blocks. False where the queue (or this source's share of
+  // it) is full or the writer has stopped: the request is gone, `reply` was not called, and the
+  // caller drops it (UDP) or closes the connection (TCP), so that the client tries again.
+  [[nodiscard]] bool submit(UpdateRequest request);
+
+  // Does on the caller's thread all that is due: requests that wait and leases that lapsed. For
+  // tests that never called start().
+  void process_now();
+
+ private:
+  struct State;
+  explicit Writer(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mutua::authority

@@ -1,0 +1,286 @@
+#include "authority/writer/writer_core.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "authority/access/policy.h"
+#include "authority/federation/derive.h"
+#include "base/log.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr std::size_t kLapsesAtOnce = 1000;  // one change set each
+constexpr std::chrono::seconds kRecoveryPause(1);
+
+Refusal out_of_order() {
+  return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
+}
+
+// For a message that cannot be parsed further than its header.
+wire::Message header_only(const wire::Header& header) {
+  wire::Message message;
+  message.header = header;
+  return message;
+}
+
+std::string caller_text(const Caller& caller) {
+  if (const auto* key_caller = std::get_if<KeyCaller>(&caller)) return key_caller->signer.to_text();
+  return std::get<OperatorCaller>(caller).key_name.to_text();
+}
+
+}  // namespace
+
+// A request on its way to its answer.
+struct WriterCore::Pending {
+  UpdateRequest request;
+  std::optional<UpdateAnswer> answer;  // nothing: no answer, or `ready`
+  Bytes ready;                         // the answer to a repetition
+  std::optional<trust::Digest> key;    // set for authenticated requests: the answer is remembered
+  bool depends_on_commit = false;
+};
+
+Result<WriterCore::State> WriterCore::load() const {
+  StoredZone stored = TRY(store_.load());
+  if (stored.rrsets.empty()) return Error("load: the store holds no zone");
+  const auto soa = std::ranges::find_if(
+      stored.rrsets, [](const OwnedRRset& owned) { return owned.rrset.type == wire::RRType::soa; });
+  if (soa == stored.rrsets.end()) return Error("load: the stored zone has no SOA");
+  wire::Name apex = soa->owner;
+  State state;
+  state.version = TRY(ZoneVersion::create(std::move(apex), std::move(stored.rrsets)));
+  const auto serial = TRY(store_.serial());
+  if (serial != state.version->serial()) return Error("load: the stored serial is not the SOA's");
+  state.leases = LeaseTable(stored.leases);
+  state.replay_guard = ReplayGuard(stored.replays);
+  state.index = FederationIndex(*state.version);
+  return state;
+}
+
+Result<void> WriterCore::recover() {
+  healthy_ = false;
+  state_ = TRY(load());
+  const std::uint32_t expected = state_.version->serial();
+  Transaction transaction;
+  TRY(lapse_due(transaction));
+  TRY(refresh_served_lists(transaction));
+  state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
+  if (!transaction.empty()) TRY(store_.commit(expected, transaction));
+  healthy_ = true;
+  if (!catalog_) {
+    catalog_ = std::make_unique<Catalog>(state_.version);
+  } else {
+    catalog_->publish(state_.version);
+  }
+  log::info("zone.loaded", {{"zone", state_.version->apex().to_text()},
+                            {"serial", state_.version->serial()},
+                            {"rrsets", state_.version->rrset_count()},
+                            {"leases", state_.leases.size()}});
+  return {};
+}
+
+// The operator's policy may have changed since the lists were derived.
+Result<void> WriterCore::refresh_served_lists(Transaction& transaction) {
+  std::vector<FederationIndex::Touched> all;
+  for (wire::Name& service : state_.index.all_services())
+    all.push_back({std::move(service), {}, true});
+  auto changes = derive(*state_.version, state_.index, config_.federation, all);
+  if (changes.empty()) return {};
+  ZoneDraft draft(*state_.version);
+  for (RRsetChange& change : changes) {
+    if (change.after) {
+      draft.replace(change.owner, *std::move(change.after));
+    } else {
+      draft.remove(change.owner, change.type);
+    }
+  }
+  return take_up(draft.finish(), transaction);
+}
+
+Result<void> WriterCore::lapse_due(Transaction& transaction) {
+  const WallTime now = clock_.wall_now();
+  while (true) {
+    const auto due = state_.leases.due(now, kLapsesAtOnce);
+    if (due.empty()) return {};
+    ZoneDraft draft(*state_.version);
+    LeaseChanges leases;
+    lapse(due, now, draft, leases);
+    TRY(take_up(draft.finish(), transaction));
+    take_up(std::move(leases), transaction);
+    log::info("lease.lapsed", {{"names", due.size()}, {"first", due.front().owner.to_text()}});
+  }
+}
+
+void WriterCore::fail(const Error& error) {
+  log::error("zone.write_failed", {{"error", error.message()}});
+  healthy_ = false;
+}
+
+// A store that fails goes on failing for a while, and taking a whole zone from it is not cheap.
+void WriterCore::try_to_recover() {
+  if (clock_.steady_now() < next_recovery_) return;
+  auto recovered = recover();
+  if (recovered.ok()) return;
+  fail(recovered.error());
+  next_recovery_ = clock_.steady_now() + kRecoveryPause;
+}
+
+void WriterCore::process(std::vector<UpdateRequest> requests) {
+  if (!healthy_) try_to_recover();
+  Group group;
+  const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
+  if (healthy_) {
+    if (auto lapsed = lapse_due(group.transaction); !lapsed.ok()) fail(lapsed.error());
+  }
+  std::vector<Pending> pending;
+  for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
+  const bool committed = healthy_ && commit(group.transaction, expected);
+  reply(std::move(pending), committed);
+}
+
+bool WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
+  if (so_far.empty()) return true;
+  Transaction transaction = so_far;
+  state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
+  if (auto stored = store_.commit(expected, transaction); !stored.ok()) {
+    fail(stored.error());
+    return false;
+  }
+  // Durable before visible. A crash here loses nothing: recover() publishes the same version.
+  if (!transaction.changes.empty()) catalog_->publish(state_.version);
+  return true;
+}
+
+void WriterCore::reply(std::vector<Pending> pending, bool committed) {
+  std::map<trust::Digest, Bytes> answered;  // repetitions may lie in the same group
+  for (Pending& one : pending) {
+    Bytes bytes = std::move(one.ready);
+    const auto earlier = one.key ? answered.find(*one.key) : answered.end();
+    if (earlier != answered.end()) {
+      bytes = earlier->second;
+    } else if (one.answer) {
+      if (!committed && one.depends_on_commit) one.answer->refusal = out_of_order();
+      bytes = render(*one.answer);
+      if (one.key) answered.emplace(*one.key, bytes);
+      if (one.key && committed) recent_.remember(*one.key, bytes, clock_.steady_now());
+    }
+    one.request.reply(std::move(bytes));
+  }
+}
+
+WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
+  Pending pending{std::move(update), std::nullopt, {}, std::nullopt, false};
+  const BytesView bytes = pending.request.message;
+  const auto header = wire::parse_header(bytes);
+  // An answer to a response could start a loop between two servers.
+  if (!header || header->response) return pending;
+  const auto key = RecentAnswers::key_of(bytes, pending.request.source, pending.request.tcp);
+  if (const Bytes* before = recent_.find(key, clock_.steady_now())) {
+    pending.ready = *before;
+    return pending;
+  }
+  if (group.keys.contains(key)) {
+    pending.key = key;
+    return pending;
+  }
+  UpdateAnswer& answer = pending.answer.emplace();
+  auto message = wire::parse(bytes);
+  if (!message.ok()) {
+    answer.request = header_only(*header);
+    answer.refusal = Refusal{wire::Rcode::formerr, wire::ExtendedError::other, {}};
+    return pending;
+  }
+  answer.request = *message;
+  if (message->header.opcode != wire::Opcode::update) {
+    answer.refusal = Refusal{wire::Rcode::notimp, wire::ExtendedError::not_supported, {}};
+  } else if (message->edns && message->edns->version != 0) {
+    answer.refusal = Refusal{wire::Rcode::badvers, wire::ExtendedError::other, {}};
+  } else if (!healthy_) {
+    answer.refusal = out_of_order();
+  }
+  if (answer.refusal) return pending;
+
+  const AuthenticationContext context{config_.tsig_keys, *state_.version,   state_.replay_guard,
+                                      limits_,           clock_.wall_now(), clock_.steady_now()};
+  auto checked = authenticate(
+      {bytes, *std::move(message), pending.request.source, pending.request.tcp}, context);
+  if (auto* stranger = std::get_if<Unauthenticated>(&checked)) {
+    // Quietly: anybody can make these as fast as the line allows.
+    log::debug("update.unauthenticated",
+               {{"source", pending.request.source.to_text()}, {"reason", stranger->refusal.text}});
+    answer.refusal = std::move(stranger->refusal);
+    answer.signature = std::move(stranger->signature);
+    return pending;
+  }
+  pending.key = key;
+  group.keys.insert(key);
+  pending.depends_on_commit = true;
+  execute(std::get<AuthenticatedRequest>(checked), answer, group.transaction);
+  return pending;
+}
+
+void WriterCore::execute(const AuthenticatedRequest& request, UpdateAnswer& answer,
+                         Transaction& transaction) {
+  answer.signature = request.response_signature();
+  answer.refusal = try_execute(request, answer, transaction);
+  if (answer.refusal) {
+    log::info("update.refused", {{"caller", caller_text(request.caller())},
+                                 {"rcode", to_text(answer.refusal->rcode)},
+                                 {"reason", answer.refusal->text}});
+    // A refused request of a known key must not succeed later as a copy. A stranger's leaves no
+    // trace: keys cost nothing, storage does.
+    const auto* key_caller = std::get_if<KeyCaller>(&request.caller());
+    if (key_caller && !key_caller->in_zone) return;
+  }
+  state_.replay_guard.remember(request.replay(), request.monotonic(), transaction);
+}
+
+std::optional<Refusal> WriterCore::try_execute(const AuthenticatedRequest& request,
+                                               UpdateAnswer& answer, Transaction& transaction) {
+  auto permitted = permit(request, *state_.version);
+  if (auto* refusal = std::get_if<Refusal>(&permitted)) return std::move(*refusal);
+  auto outcome = apply_update(std::get<PermittedUpdate>(permitted), *state_.version, state_.leases,
+                              clock_.wall_now());
+  if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
+  auto& applied = std::get<Applied>(outcome);
+  if (auto taken = take_up(std::move(applied.change), transaction); !taken.ok()) {
+    fail(taken.error());
+    return out_of_order();
+  }
+  take_up(std::move(applied.leases), transaction);
+  answer.granted = applied.granted;
+  log::debug("update.applied",
+             {{"caller", caller_text(request.caller())}, {"serial", state_.version->serial()}});
+  return std::nullopt;
+}
+
+// The change and the served lists that follow from it become one step of the zone.
+Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction) {
+  if (change.empty()) return {};
+  auto next = TRY(state_.version->apply(change));
+  const auto touched = state_.index.follow(change, *next);
+  auto derived = derive(*next, state_.index, config_.federation, touched);
+  if (!derived.empty()) {
+    change = combine(std::move(change), std::move(derived));
+    next = TRY(state_.version->apply(change));
+  }
+  state_.version = std::move(next);
+  transaction.changes.push_back(std::move(change));
+  return {};
+}
+
+void WriterCore::take_up(LeaseChanges changes, Transaction& transaction) {
+  for (wire::Name& owner : changes.removed) {
+    state_.leases.remove(owner);
+    // The store removes rows before it adds rows: an earlier row of this group must not return.
+    std::erase_if(transaction.leases, [&](const LeaseRow& row) { return row.owner == owner; });
+    transaction.removed_leases.push_back(std::move(owner));
+  }
+  for (LeaseRow& row : changes.put) {
+    state_.leases.put(row);
+    transaction.leases.push_back(std::move(row));
+  }
+}
+
+}  // namespace mutua::authority

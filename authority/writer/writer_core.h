@@ -1,0 +1,78 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "authority/access/authenticate.h"
+#include "authority/access/replay_guard.h"
+#include "authority/access/source_limits.h"
+#include "authority/federation/federation_index.h"
+#include "authority/store/zone_store.h"
+#include "authority/update/apply.h"
+#include "authority/update/lease_table.h"
+#include "authority/writer/recent_answers.h"
+#include "authority/writer/responder.h"
+#include "authority/writer/writer.h"
+#include "authority/zone/catalog.h"
+
+namespace mutua::authority {
+
+// What the writer does, without its thread and queue. One thread at a time.
+class WriterCore {
+ public:
+  WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
+      : store_(store), config_(std::move(config)), clock_(clock) {}
+
+  // Takes everything from the store, removes what expired, brings the served lists in line, commits
+  // and publishes. Start-up and the way back after a failed commit.
+  Result<void> recover();
+
+  // Everything that is due, and these requests, in one durable step; then publishes and replies.
+  void process(std::vector<UpdateRequest> requests);
+
+  std::optional<WallTime> next_due() const { return state_.leases.next_due(); }
+  Catalog& catalog() { return *catalog_; }
+
+ private:
+  // All that follows from the store. Runs ahead of what is published while a group is worked on.
+  struct State {
+    std::shared_ptr<const ZoneVersion> version;
+    LeaseTable leases;
+    ReplayGuard replay_guard;
+    FederationIndex index;
+  };
+  struct Pending;
+  struct Group {
+    Transaction transaction;
+    std::set<trust::Digest> keys;  // of the authenticated requests: their repetitions may follow
+  };
+
+  Result<State> load() const;
+  void try_to_recover();
+  Result<void> refresh_served_lists(Transaction& transaction);
+  Result<void> lapse_due(Transaction& transaction);
+  void fail(const Error& error);
+
+  Pending take(UpdateRequest request, Group& group);
+  void execute(const AuthenticatedRequest& request, UpdateAnswer& answer, Transaction& transaction);
+  std::optional<Refusal> try_execute(const AuthenticatedRequest& request, UpdateAnswer& answer,
+                                     Transaction& transaction);
+  Result<void> take_up(ChangeSet change, Transaction& transaction);
+  void take_up(LeaseChanges changes, Transaction& transaction);
+  bool commit(const Transaction& transaction, std::uint32_t expected);
+  void reply(std::vector<Pending> pending, bool committed);
+
+  ZoneStore& store_;
+  const WriterConfig config_;
+  const Clock& clock_;
+  State state_;
+  SourceLimits limits_;
+  RecentAnswers recent_;
+  std::unique_ptr<Catalog> catalog_;
+  bool healthy_ = false;  // the state is the store's
+  SteadyTime next_recovery_{};
+};
+
+}  // namespace mutua::authority

@@ -1,0 +1,48 @@
+// Any octets as a request: whatever goes out must be a well-formed response within the limits.
+
+#include <array>
+
+#include "authority/query/answer.h"
+#include "authority/zone/master_file.h"
+#include "wire/message.h"
+
+namespace {
+
+using namespace mutua;
+using namespace mutua::authority;
+
+constexpr char kZone[] =
+    "$TTL 300\n@ SOA ns h 1 1 1 1 60\n@ NS ns\nns A 127.0.0.1\na A 192.0.2.1\na AAAA ::1\n"
+    "c CNAME d\nd CNAME a\nloop CNAME loop\n*.w A 192.0.2.2\n*.v CNAME a\ndeep.under.ent TXT x\n"
+    "_80._tcp.s SRV 0 0 1 a\n_80._tcp.s SRV 0 0 2 ns\n_80._tcp.s PTR p._80._tcp.s\nm MX 1 a\n"
+    "old DNAME new\nx.new A 192.0.2.3\n_1._tcp.x.lookaside SRV 0 0 1 a\n";
+constexpr char kCut[] = "sub NS ns.sub\nns.sub A 192.0.2.4\n";
+
+std::shared_ptr<const ZoneVersion> zone(const std::string& text) {
+  const auto apex = wire::Name::parse("f").value();
+  return ZoneVersion::create(apex, parse_master_file(text, "fuzz", apex).value()).value();
+}
+
+void check(BytesView message, Transport transport, const ZoneVersion& version) {
+  static std::array<std::uint8_t, kTcpResponseSize> buffer;
+  const std::size_t limit = transport == Transport::udp ? kUdpResponseSize : kTcpResponseSize;
+  const Answered answered =
+      answer(message, transport, Recursion::refused, version, std::span(buffer).first(limit));
+  if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours) return;
+  BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
+  const BytesView response = BytesView(buffer).first(answered.size);
+  BASE_ASSERT(response[0] == message[0] && response[1] == message[1] && (response[2] & 0x80) != 0);
+  if ((response[2] >> 3 & 15) == 0) BASE_ASSERT(wire::parse(response).ok());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const auto uncut = zone(std::string(kZone, std::string(kZone).find("old DNAME")));
+  static const auto cut = zone(std::string(kZone) + kCut);
+  for (const auto& version : {uncut, cut}) {
+    check({data, size}, Transport::udp, *version);
+    check({data, size}, Transport::tcp, *version);
+  }
+  return 0;
+}

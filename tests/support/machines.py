@@ -1,0 +1,23 @@
+"""The machines' kernel and base image: those of the environment, or built now (then cached)."""
+
+import functools
+import os
+import pathlib
+import subprocess
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+@functools.cache
+def kernel():
+    return os.environ.get("MUTUA_KERNEL") or _built_by("peer/vm/uml/kernel/build.sh")
+
+
+@functools.cache
+def base_image():
+    return os.environ.get("MUTUA_BASE_IMAGE") or _built_by("peer/vm/uml/base/build.sh")
+
+
+def _built_by(script):
+    done = subprocess.run([SOURCE / script], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()[-1]

@@ -1,0 +1,191 @@
+// One contract, run over every store.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "authority/store/memory_store.h"
+#include "authority/store/sqlite_store.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+namespace {
+
+using wire::RRType;
+
+wire::Name name(std::string_view text) { return wire::Name::parse(text).value(); }
+Bytes soa(std::uint32_t serial) {
+  return wire::make_soa({name("ns1.fed.test"), name("root.fed.test"), serial, 1, 2, 3, 4});
+}
+RRset soa_rrset(std::uint32_t serial) { return {RRType::soa, 300, {soa(serial)}}; }
+RRset address(std::uint8_t last) { return {RRType::a, 60, {Bytes{192, 0, 2, last}}}; }
+trust::Digest digest(std::string_view text) { return trust::sha256(as_bytes(text)); }
+WallTime at(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
+
+struct Memory {
+  MemoryStore store{3};
+  ZoneStore& get() { return store; }
+};
+
+struct Sqlite {
+  Sqlite() {
+    std::string pattern = std::filesystem::temp_directory_path() / "mutua-store-XXXXXX";
+    folder = ::mkdtemp(pattern.data());
+    reopen();
+  }
+  ~Sqlite() {
+    store.reset();
+    std::filesystem::remove_all(folder);
+  }
+  void reopen() {
+    store.reset();
+    store = SqliteStore::open(folder / "zone.sqlite", name("fed.test"), 3).value();
+  }
+  ZoneStore& get() { return *store; }
+
+  std::filesystem::path folder;
+  std::unique_ptr<SqliteStore> store;
+};
+
+template <typename Kind>
+class ZoneStoreContract : public testing::Test {
+ protected:
+  ZoneStore& store() { return kind_.get(); }
+  void import() {
+    ASSERT_TRUE(import_zone(store(), {{name("fed.test"), soa_rrset(1)},
+                                      {name("MiXed.fed.test"), address(1)}})
+                    .ok());
+  }
+  // Replaces the address at mixed.fed.test, raising the serial from `from`.
+  static ChangeSet change(std::uint32_t from, std::uint8_t before, std::uint8_t after) {
+    return {from,
+            from + 1,
+            {{name("fed.test"), RRType::soa, soa_rrset(from), soa_rrset(from + 1)},
+             {name("mixed.fed.test"), RRType::a, address(before), address(after)}}};
+  }
+  std::optional<RRset> find(const StoredZone& zone, std::string_view owner, RRType type) {
+    for (const OwnedRRset& owned : zone.rrsets) {
+      if (owned.owner == name(owner) && owned.rrset.type == type) return owned.rrset;
+    }
+    return std::nullopt;
+  }
+  Kind kind_;
+};
+
+using Kinds = testing::Types<Memory, Sqlite>;
+TYPED_TEST_SUITE(ZoneStoreContract, Kinds);
+
+TYPED_TEST(ZoneStoreContract, IsEmptyUntilAZoneIsImported) {
+  EXPECT_EQ(this->store().serial().value(), std::nullopt);
+  EXPECT_TRUE(this->store().load().value().rrsets.empty());
+  this->import();
+  EXPECT_EQ(this->store().serial().value(), 1u);
+  const StoredZone zone = this->store().load().value();
+  EXPECT_EQ(zone.rrsets.size(), 2u);
+  EXPECT_EQ(this->find(zone, "fed.test", RRType::soa), soa_rrset(1));
+}
+
+TYPED_TEST(ZoneStoreContract, ImportIntoAFullStoreFails) {
+  this->import();
+  EXPECT_FALSE(import_zone(this->store(), {{name("fed.test"), soa_rrset(9)}}).ok());
+  EXPECT_EQ(this->store().serial().value(), 1u);
+}
+
+TYPED_TEST(ZoneStoreContract, ImportWithoutSoaFails) {
+  EXPECT_FALSE(import_zone(this->store(), {{name("a.fed.test"), address(1)}}).ok());
+  EXPECT_EQ(this->store().serial().value(), std::nullopt);
+}
+
+TYPED_TEST(ZoneStoreContract, NamesAreTheSameInAnyLetterCaseAndKeepTheirLetters) {
+  this->import();
+  Transaction transaction;
+  transaction.changes.push_back(this->change(1, 1, 2));
+  ASSERT_TRUE(this->store().commit(1, transaction).ok());
+  const StoredZone zone = this->store().load().value();
+  EXPECT_EQ(zone.rrsets.size(), 2u);
+  EXPECT_EQ(this->find(zone, "mixed.fed.test", RRType::a), address(2));
+}
+
+TYPED_TEST(ZoneStoreContract, AConflictChangesNothing) {
+  this->import();
+  Transaction transaction;
+  transaction.changes.push_back(this->change(7, 1, 2));
+  const auto result = this->store().commit(7, transaction);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().message().find("expected serial 7, found 1"), std::string::npos);
+  EXPECT_EQ(this->find(this->store().load().value(), "mixed.fed.test", RRType::a), address(1));
+  EXPECT_FALSE(this->store().commit(std::nullopt, {}).ok());
+}
+
+TYPED_TEST(ZoneStoreContract, ChangeSetsThatDoNotFollowOneAnotherChangeNothing) {
+  this->import();
+  Transaction transaction;
+  transaction.changes.push_back(this->change(1, 1, 2));
+  transaction.changes.push_back(this->change(5, 2, 3));
+  EXPECT_FALSE(this->store().commit(1, transaction).ok());
+  EXPECT_EQ(this->store().serial().value(), 1u);
+  EXPECT_EQ(this->find(this->store().load().value(), "mixed.fed.test", RRType::a), address(1));
+}
+
+TYPED_TEST(ZoneStoreContract, DeletesAnRRset) {
+  this->import();
+  Transaction transaction;
+  transaction.changes.push_back(this->change(1, 1, 2));
+  transaction.changes[0].changes[1].after.reset();
+  ASSERT_TRUE(this->store().commit(1, transaction).ok());
+  EXPECT_EQ(this->find(this->store().load().value(), "mixed.fed.test", RRType::a), std::nullopt);
+}
+
+TYPED_TEST(ZoneStoreContract, TheJournalLeadsFromAnySerialThatItHolds) {
+  this->import();
+  for (std::uint8_t i = 1; i <= 5; ++i) {
+    Transaction transaction;
+    transaction.changes.push_back(this->change(i, i, static_cast<std::uint8_t>(i + 1)));
+    ASSERT_TRUE(this->store().commit(i, transaction).ok());
+  }
+  const auto two = this->store().changes_since(4).value();
+  ASSERT_TRUE(two.has_value());
+  ASSERT_EQ(two->size(), 2u);
+  EXPECT_EQ((*two)[0].from, 4u);
+  EXPECT_EQ((*two)[1].to, 6u);
+  EXPECT_EQ((*two)[1].changes[1].before, address(5));
+  EXPECT_EQ((*two)[1].changes[1].after, address(6));
+  EXPECT_TRUE(this->store().changes_since(6).value()->empty());
+  EXPECT_TRUE(this->store().changes_since(3).value().has_value());
+  EXPECT_FALSE(this->store().changes_since(2).value().has_value());  // the journal is bounded
+  EXPECT_FALSE(this->store().changes_since(99).value().has_value());
+}
+
+TYPED_TEST(ZoneStoreContract, RowsComeAndGoWithoutASerial) {
+  this->import();
+  const LeaseRow host{name("P.peers.fed.test"), name("p.peers.fed.test"), digest("k"), at(100),
+                      at(900)};
+  LeaseRow instance{name("i.fed.test"), host.owner, digest("k"), std::nullopt, at(901)};
+  const ReplayRow replay{digest("k"), digest("f"), 12345, at(200)};
+  Transaction transaction;
+  transaction.leases = {host, instance};
+  transaction.replays = {replay};
+  ASSERT_TRUE(this->store().commit(1, transaction).ok());
+  StoredZone zone = this->store().load().value();
+  EXPECT_EQ(this->store().serial().value(), 1u);
+  ASSERT_EQ(zone.leases.size(), 2u);
+  EXPECT_TRUE(std::ranges::find(zone.leases, host) != zone.leases.end());
+  EXPECT_TRUE(std::ranges::find(zone.leases, instance) != zone.leases.end());
+  EXPECT_EQ(zone.replays, std::vector<ReplayRow>{replay});
+
+  Transaction next;
+  next.removed_leases = {name("p.PEERS.fed.test")};
+  instance.expiry = at(555);
+  next.leases = {instance};
+  next.removed_replays = {replay};
+  ASSERT_TRUE(this->store().commit(1, next).ok());
+  zone = this->store().load().value();
+  EXPECT_EQ(zone.leases, std::vector<LeaseRow>{instance});
+  EXPECT_TRUE(zone.replays.empty());
+}
+
+}  // namespace
+}  // namespace mutua::authority
