@@ -1,0 +1,52 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "resolver/choice/candidate.h"
+#include "resolver/health/health.h"
+
+namespace mutua::resolver {
+
+struct Policy {
+  double typical_octets = 200'000;          // the transfer that a prediction is about
+  double assumed_bandwidth = 1'250'000;     // octets a second, where nobody is known to do better
+  std::chrono::seconds revisit_after{600};  // a measurement older than this counts as none
+};
+
+enum class Standing { unvisited, measured, held };
+
+struct Ranked {
+  std::size_t index = 0;  // into the candidates
+  Standing standing = Standing::unvisited;
+  std::optional<std::chrono::microseconds> predicted;  // where measured
+};
+
+// The order in which to try `candidates`; `health` stands beside them, one each. PURE: the same
+// arguments give the same order, and the result is always a permutation of all candidates.
+//
+// The rule of the paper: visit everybody in turn, then use the best latency/bandwidth pair.
+//  - SRV priority first (RFC 2782): a lower number goes before a higher one.
+//  - Then standing: unvisited peers, then measured ones, and peers that are held down last, after
+//    every other priority too.
+//  - Unvisited: the least tried first; within that, weighted random (RFC 2782) drawn from `seed`.
+//  - Measured: the least predicted time first; of predictions within 10 % of the best, the greater
+//    weight first.
+//  - Held: the one whose hold ends first.
+std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
+                         const std::vector<Health>& health, const Policy& policy,
+                         std::uint64_t seed, SteadyTime now);
+
+// srtt x (1 + rounds of slow start) + octets / bandwidth. Slow start begins with 10 segments of
+// 1460 octets (RFC 6928) and doubles until the window fills the path or the rest fits.
+std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double bandwidth,
+                                         double octets);
+
+// Why a candidate stands where it stands, for a person: "predicted 12.3 ms for 200 kB (rtt …)".
+std::string explain(const Ranked& ranked, const Health& health, const Policy& policy,
+                    SteadyTime now);
+
+}  // namespace mutua::resolver

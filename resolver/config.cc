@@ -1,0 +1,71 @@
+#include "resolver/config.h"
+
+#include <algorithm>
+
+namespace mutua::resolver {
+namespace {
+
+constexpr int kDnsPort = 53;
+
+Result<std::vector<SocketAddress>> addresses(Config& file, std::string_view key) {
+  std::vector<SocketAddress> parsed;
+  for (const std::string& text : file.list(key)) {
+    const auto address = SocketAddress::parse(text, kDnsPort);
+    if (!address) return file.error_at(key, address.error().message());
+    parsed.push_back(*address);
+  }
+  return parsed;
+}
+
+}  // namespace
+
+std::vector<SocketAddress> nameservers_in(std::string_view resolv_conf) {
+  std::vector<SocketAddress> found;
+  while (!resolv_conf.empty()) {
+    const auto end = std::min(resolv_conf.find('\n'), resolv_conf.size());
+    std::string_view line = resolv_conf.substr(0, end);
+    resolv_conf.remove_prefix(std::min(end + 1, resolv_conf.size()));
+    if (!line.starts_with("nameserver")) continue;
+    line.remove_prefix(10);
+    const auto first = line.find_first_not_of(" \t");
+    if (first == 0 || first == std::string_view::npos) continue;
+    line = line.substr(first, line.find_first_of(" \t\r", first) - first);
+    const std::string text(line);
+    const auto address = SocketAddress::parse(
+        text.find(':') != std::string::npos ? "[" + text + "]" : text, kDnsPort);
+    if (address) found.push_back(*address);
+  }
+  return found;
+}
+
+Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv_conf) {
+  ResolverConfig config;
+  const auto zone = wire::Name::parse(TRY(file.required_text("zone")));
+  if (!zone) return file.error_at("zone", zone.error().message());
+  config.zone = *zone;
+  config.lookaside = TRY(file.yes_no("lookaside", false)) ? Lookaside::yes : Lookaside::no;
+  config.authorities = TRY(addresses(file, "authority"));
+  config.upstreams = TRY(addresses(file, "upstream"));
+  config.stub_listen = TRY(addresses(file, "stub_listen"));
+  config.socket_folder = TRY(file.text("socket_folder", "/run/mutua"));
+  config.control_socket = TRY(file.text("control_socket", "/run/mutua/resolver-control.sock"));
+  const auto pool = Ipv4Range::parse(TRY(file.text("pool", "127.192.0.0/10")));
+  if (!pool) return file.error_at("pool", pool.error().message());
+  config.pool = *pool;
+  TRY(file.finish());
+  if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
+  if (config.stub_listen.empty()) return config;
+  if (config.upstreams.empty()) config.upstreams = nameservers_in(resolv_conf);
+  // A resolv.conf that names the stub itself would make it ask itself.
+  std::erase_if(config.upstreams, [&](const SocketAddress& one) {
+    return std::find(config.stub_listen.begin(), config.stub_listen.end(), one) !=
+           config.stub_listen.end();
+  });
+  if (config.upstreams.empty()) {
+    return file.error_at("upstream",
+                         "none is given, and /etc/resolv.conf names none but the stub itself");
+  }
+  return config;
+}
+
+}  // namespace mutua::resolver

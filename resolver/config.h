@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "base/config.h"
+#include "base/socket_address.h"
+#include "resolver/discovery/discovery.h"
+#include "resolver/redirect/ipv4_pool.h"
+#include "wire/name.h"
+
+namespace mutua::resolver {
+
+// mutua-resolver's configuration file; resolver/mutua-resolver.8 describes the keys.
+struct ResolverConfig {
+  wire::Name zone;
+  Lookaside lookaside = Lookaside::no;
+  std::vector<SocketAddress> authorities;  // at least one
+  std::vector<SocketAddress> upstreams;    // at least one where there is a stub listener
+  std::vector<SocketAddress> stub_listen;
+  std::filesystem::path socket_folder, control_socket;
+  Ipv4Range pool;
+};
+
+// `resolv_conf` is the text that names the upstreams where the file has none.
+Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv_conf);
+
+// The nameservers of a resolv.conf(5), at port 53.
+std::vector<SocketAddress> nameservers_in(std::string_view resolv_conf);
+
+}  // namespace mutua::resolver

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "resolver/discovery/answer_cache.h"
+#include "resolver/discovery/answers.h"
+
+namespace mutua::resolver {
+
+// Sends one DNS query and delivers the response or why there is none, always once, within a time
+// that the sender bounds. The callbacks of one Ask come one at a time, on any thread.
+using Ask = std::function<void(Bytes query, std::function<void(Result<Bytes>)> done)>;
+
+enum class Lookaside { no, yes };
+
+struct DiscoverySettings {
+  wire::Name zone;
+  Lookaside lookaside = Lookaside::no;
+  // Which addresses of the zone are connected to. A zone must not lead a browser into the client's
+  // own machine (DNS rebinding), nor the relay into itself.
+  std::function<bool(const SocketAddress&)> acceptable = [](const SocketAddress&) { return true; };
+  // Runs an action later, on any thread, while the Discovery lives; without it stale answers are
+  // given only when a question has failed.
+  std::function<void(std::chrono::milliseconds, std::function<void()>)> later;
+  std::size_t cached_names = 10'000;        // of each kind
+  std::size_t questions_in_flight = 1'000;  // more are answered with an error
+  std::size_t waiting_for_one = 10'000;     // callbacks that share one question
+};
+
+// (hostname) -> what the authority says of it; (hostname, port) -> Candidates. Questions to the
+// authority are shared among those who ask the same at once, and cached for their TTL. Where an
+// older answer is at hand, nobody waits for more than 1.8 s (RFC 8767 section 5).
+// Thread-safe. A callback runs on the caller's thread when the answer is cached, otherwise on Ask's.
+class Discovery {
+ public:
+  using SharedDescription = std::shared_ptr<const Description>;
+  using SharedCandidates = std::shared_ptr<const std::vector<Candidate>>;
+  enum class Freshness { cached, refreshed };
+
+  // `authority` and `clock` outlive this; so does this every question that it asked.
+  Discovery(DiscoverySettings settings, Ask authority, const Clock& clock);
+
+  // Whether the authority is asked about `name` at all: at or below the zone, or lookaside.
+  bool is_concerned(const wire::Name& name) const;
+
+  // Not held, without a question, where the authority is not concerned.
+  void describe(const wire::Name& name, std::function<void(Result<SharedDescription>)> done);
+
+  // The candidates of `port` of `canonical` (Description::canonical), in the authority's order.
+  // An empty list: the authority says that nobody serves it. `refreshed` asks although the cache
+  // is fresh, but a list that is younger than half a second is taken as fresh all the same.
+  void find(const wire::Name& canonical, ServicePort port, Freshness freshness,
+            std::function<void(Result<SharedCandidates>)> done);
+
+  // The same from the cache alone.
+  std::optional<Result<SharedCandidates>> find_cached(const wire::Name& canonical,
+                                                      ServicePort port);
+
+  void flush();
+  struct Counts {
+    std::size_t descriptions = 0, lists = 0, questions = 0, failures = 0;
+  };
+  Counts counts() const;
+
+ private:
+  template <typename Value>
+  struct Kind {
+    explicit Kind(std::size_t limit) : cache(limit) {}
+    using Done = std::function<void(Result<std::shared_ptr<const Value>>)>;
+    AnswerCache<Value> cache;
+    std::unordered_map<wire::Name, std::vector<Done>> waiting;
+  };
+  struct ServedQuestion;
+
+  template <typename Value>
+  void stop_waiting(Kind<Value>& kind, const wire::Name& name);
+  // Answers `done` from the cache, or lets it wait; then `ask_it` runs if nobody has asked yet.
+  template <typename Value, typename AskIt>
+  void answer_or_ask(Kind<Value>& kind, const wire::Name& name, Freshness freshness,
+                     typename Kind<Value>::Done done, AskIt ask_it);
+  // Caches what was said and answers all who wait for `name`.
+  template <typename Value>
+  void settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<Value>> said);
+  void ask(const wire::Name& name, wire::RRType type,
+           std::function<void(Result<wire::Message>)> done);
+  void ask_description(const wire::Name& name);
+  void ask_served(const wire::Name& name);
+  void ask_missing_addresses(std::shared_ptr<ServedQuestion> question);
+
+  const DiscoverySettings settings_;
+  const Ask authority_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;  // guards the rest
+  Kind<Description> descriptions_;
+  Kind<std::vector<Candidate>> served_;
+  std::size_t questions_ = 0, failures_ = 0;
+};
+
+// "_80._tcp.<host>".
+Result<wire::Name> service_owner(const wire::Name& host, ServicePort port);
+
+}  // namespace mutua::resolver

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+
+namespace mutua::resolver {
+
+// What this client has seen of one peer's (address, port). Values; time is the caller's.
+struct Health {
+  std::uint64_t visits = 0;  // connections tried
+  std::optional<std::chrono::microseconds> smoothed_rtt;
+  std::optional<double> bandwidth;  // octets a second, received from the peer
+  unsigned consecutive_failures = 0;
+  SteadyTime held_until{};  // not chosen before, unless there is nobody else
+  SteadyTime measured_at{};
+  SteadyTime used_at{};
+  std::string last_failure;
+
+  bool is_held(SteadyTime now) const { return now < held_until; }
+};
+
+// A connection is about to be tried.
+Health after_attempt(Health health, SteadyTime now);
+
+// The peer took a connection whose round trip was `rtt`, or a living connection measured `rtt`.
+// RFC 6298's gain of 1/8, but 1/2 while the sample halves or doubles the estimate: the path changed.
+Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now);
+
+// A window of at least max(4 RTT, 100 ms) carried `octets_per_second`, the largest of its connection.
+Health after_transfer(Health health, double octets_per_second, SteadyTime now);
+
+// The peer gave an answer: it is no longer failing.
+Health after_success(Health health, SteadyTime now);
+
+// The peer refused, stalled or broke off before its first octet. It is held down for 1 s, doubled
+// for each failure in a row, to 5 minutes at most.
+Health after_failure(Health health, std::string reason, SteadyTime now);
+
+}  // namespace mutua::resolver

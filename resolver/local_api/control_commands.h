@@ -1,0 +1,47 @@
+#pragma once
+
+#include <boost/json/object.hpp>
+
+#include "base/result.h"
+#include "resolver/discovery/discovery.h"
+#include "resolver/event_loop/event_loop.h"
+#include "resolver/redirect/relay.h"
+#include "resolver/service/chooser.h"
+#include "resolver/service/names.h"
+
+namespace mutua::resolver {
+
+// The commands of the control socket (lib/control), each answered with one object:
+//   {"command":"lookup","host":"blog.fed.example","port":80,"transport":"tcp"}
+//      -> {"host", "canonical", "held", "address", "ports":["80/tcp"], "candidates":[{"address",
+//          "target","priority","weight","standing":"unvisited|measured|held","why","visits",
+//          "rtt_ms","bandwidth_mbit_s","predicted_ms","consecutive_failures","last_failure"}…]}
+//      the best candidate first; what was not measured is left out. A lookup is no visit.
+//   {"command":"status"} -> {"names","listeners","connections","peers","cached_descriptions",
+//                            "cached_lists","questions","failed_questions"}
+//   {"command":"flush"}  -> {} ; forgets the cached lists and what was measured.
+// handle() is called on any thread and waits at most 10 s for the loop.
+class ControlCommands {
+ public:
+  // All outlive the commands.
+  struct Parts {
+    EventLoop& loop;
+    Discovery& discovery;
+    HealthTable& health;
+    Chooser& chooser;
+    Names& names;
+    Relay& relay;
+  };
+  explicit ControlCommands(Parts parts) : parts_(parts) {}
+
+  Result<boost::json::object> handle(const boost::json::object& request);
+
+ private:
+  Result<boost::json::object> lookup(const boost::json::object& request);
+  Result<boost::json::object> status();
+  Result<boost::json::object> flush();
+
+  Parts parts_;
+};
+
+}  // namespace mutua::resolver

@@ -1,0 +1,109 @@
+// mutua-resolver: parse, construct, run. What stands later is destroyed earlier.
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "base/log.h"
+#include "control/control.h"
+#include "resolver/command_line.h"
+#include "resolver/event_loop/signal_watch.h"
+#include "resolver/local_api/control_commands.h"
+#include "resolver/local_api/nss_server.h"
+#include "resolver/local_api/stub_server.h"
+#include "resolver/service/acceptable_peer.h"
+#include "upstream/upstream.h"
+
+namespace mutua::resolver {
+namespace {
+
+constexpr std::chrono::milliseconds kAuthorityPatience{4000};  // less than the NSS module's
+constexpr std::chrono::milliseconds kRealDnsPatience{8000};
+constexpr std::size_t kKnownNames = 4096, kKnownPeers = 10'000;
+constexpr std::size_t kOtherDescriptors = 12'288;  // listeners, UDP sessions, NSS, stub, spare
+
+Ask ask_through(upstream::Upstream& upstream) {
+  return [&upstream](Bytes query, std::function<void(Result<Bytes>)> done) {
+    if (!upstream.ask(std::move(query), done)) done(Error("ask: too many questions in flight"));
+  };
+}
+
+DiscoverySettings discovery_settings(const ResolverConfig& config, EventLoop& loop) {
+  // A federation on this very machine, for trials, has its peers here too.
+  const bool local = std::any_of(config.authorities.begin(), config.authorities.end(),
+                                 [](const SocketAddress& one) { return one.is_loopback(); });
+  DiscoverySettings settings;
+  settings.zone = config.zone;
+  settings.lookaside = config.lookaside;
+  settings.acceptable =
+      [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
+          const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
+  settings.later = [&loop](std::chrono::milliseconds delay, std::function<void()> action) {
+    loop.post([&loop, delay, action = std::move(action)] { loop.after(delay, action); });
+  };
+  return settings;
+}
+
+RelaySettings relay_settings() {
+  const std::size_t descriptors = raise_descriptor_limit();
+  RelaySettings settings;
+  settings.threads = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+  // Two sockets for each connection, and a pipe for every second one.
+  settings.connections = std::clamp<std::size_t>(
+      (descriptors - std::min(descriptors / 4, kOtherDescriptors)) / 3, 16, 100'000);
+  settings.pipes = settings.connections / 2;
+  return settings;
+}
+
+Result<void> run(const ResolverConfig& config) {
+  const auto loop = TRY(EventLoop::create());
+  const auto signals = TRY(SignalWatch::create(*loop, {SIGTERM, SIGINT}));
+  std::filesystem::create_directories(config.socket_folder);
+  auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
+  auto authority = TRY(upstream::Upstream::create(config.authorities, kAuthorityPatience));
+  std::unique_ptr<upstream::Upstream> real_dns;
+  if (!config.upstreams.empty())
+    real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
+
+  Discovery discovery(discovery_settings(config, *loop), ask_through(*authority), system_clock());
+  HealthTable health(kKnownPeers);
+  Chooser chooser(discovery, health, Policy{}, system_clock());
+  const auto relay = TRY(Relay::create(relay_settings(), chooser));
+  Names names({}, *loop, discovery, *relay, std::move(book));
+  const auto nss = TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names));
+  std::unique_ptr<StubServer> stub;
+  if (real_dns) {
+    stub = TRY(StubServer::create(
+        config.stub_listen, *loop,
+        {names, discovery, ask_through(*authority), ask_through(*real_dns), config.zone}));
+  }
+  ControlCommands commands({*loop, discovery, health, chooser, names, *relay});
+  auto control = TRY(control::Server::create(
+      config.control_socket, 0666,
+      [&](const auto& request, const auto&) { return commands.handle(request); }));
+
+  names.begin();
+  std::puts("ready");
+  std::fflush(stdout);
+  loop->run();
+
+  // Those who may still call into the rest go first.
+  control.reset();
+  relay->stop();
+  authority.reset();
+  real_dns.reset();
+  return {};
+}
+
+}  // namespace
+}  // namespace mutua::resolver
+
+int main(int argc, char** argv) {
+  const auto command_line = mutua::resolver::read_command_line(argc, argv);
+  if (command_line.exit_code) return *command_line.exit_code;
+  const auto ended = mutua::resolver::run(command_line.config);
+  if (ended) return 0;
+  mutua::log::error("resolver.failed", {{"cause", ended.error().message()}});
+  return 1;
+}

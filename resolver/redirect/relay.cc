@@ -1,0 +1,277 @@
+#include "resolver/redirect/relay.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <map>
+#include <thread>
+#include <unordered_map>
+
+#include "base/log.h"
+
+namespace mutua::resolver {
+
+struct Relay::Listener {
+  SocketAddress local;
+  Target target;
+  std::atomic<SteadyTime::rep> used_at{0};
+  std::atomic<std::size_t> connections{0};
+  std::size_t udp_thread = 0;
+};
+
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr int kAcceptedInOneTurn = 64;
+constexpr std::chrono::milliseconds kPause{100};
+
+// Held by the threads that accept from it, and by nothing that outlives close().
+using ListeningSocket = std::shared_ptr<const UniqueFd>;
+
+void note_use(Relay::Listener& listener, SteadyTime now) {
+  listener.used_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+// One thread of the relay and all that lives on it.
+class RelayThread {
+ public:
+  RelayThread(std::unique_ptr<EventLoop> loop, const RelaySettings& settings, PeerChooser& chooser,
+              std::atomic<std::size_t>& connection_count)
+      : loop_(std::move(loop)),
+        settings_(settings),
+        chooser_(chooser),
+        connection_count_(connection_count),
+        pipes_(settings.pipes / settings.threads),
+        context_{*loop_, pipes_, chooser_, settings_.tcp,
+                 [this](const std::shared_ptr<TcpConnection>& connection) { forget(connection); }} {
+  }
+
+  void start() {
+    thread_ = std::thread([this] { loop_->run(); });
+  }
+
+  void stop() {
+    loop_->post([this] {
+      for (auto& [listener, acceptor] : acceptors_) loop_->remove(acceptor->socket->get());
+      for (auto& [listener, udp] : udp_) udp->close();
+      while (!connections_.empty()) connections_.begin()->first->abort();
+      loop_->stop();
+    });
+    thread_.join();
+  }
+
+  EventLoop& loop() { return *loop_; }
+
+  // The following run on the loop's thread.
+
+  void add_tcp(const Relay::Handle& listener, ListeningSocket socket) {
+    auto acceptor = std::make_shared<Acceptor>(*this, listener, std::move(socket));
+    // Exclusive: one waiting thread is woken for a connection, not all.
+    if (const auto added = loop_->add(acceptor->socket->get(), EPOLLIN | EPOLLEXCLUSIVE, *acceptor);
+        !added) {
+      log::error("relay.listen_failed",
+                 {{"address", listener->local.to_text()}, {"cause", added.error().message()}});
+      return;
+    }
+    acceptors_.emplace(listener, std::move(acceptor));
+  }
+
+  void add_udp(const Relay::Handle& listener, UniqueFd socket) {
+    auto udp = std::make_shared<UdpListener>(*loop_, chooser_, settings_.udp, udp_sessions_,
+                                             std::move(socket), listener->target);
+    if (const auto begun = udp->begin(); !begun) {
+      log::error("relay.listen_failed",
+                 {{"address", listener->local.to_text()}, {"cause", begun.error().message()}});
+      return;
+    }
+    udp_.emplace(listener, std::move(udp));
+  }
+
+  void remove(const Relay::Handle& listener) {
+    if (auto acceptor = acceptors_.extract(listener); !acceptor.empty()) {
+      loop_->remove(acceptor.mapped()->socket->get());
+      loop_->dispose(std::move(acceptor.mapped()));
+    }
+    if (auto udp = udp_.extract(listener); !udp.empty()) {
+      udp.mapped()->close();
+      loop_->dispose(std::move(udp.mapped()));
+    }
+  }
+
+  // When a UDP listener was last used, written where the owner of the relay can read it.
+  void publish_udp_use() {
+    for (auto& [listener, udp] : udp_) {
+      listener->connections = udp->session_count();
+      note_use(*listener, udp->used_at());
+    }
+  }
+
+ private:
+  struct Acceptor final : EventLoop::Handler {
+    Acceptor(RelayThread& owner, Relay::Handle accepting, ListeningSocket from)
+        : thread(owner), listener(std::move(accepting)), socket(std::move(from)) {}
+    void on_ready(std::uint32_t) override { thread.accept_from(*this); }
+    RelayThread& thread;
+    const Relay::Handle listener;
+    const ListeningSocket socket;
+  };
+
+  void accept_from(const Acceptor& acceptor) {
+    const Relay::Handle& listener = acceptor.listener;
+    note_use(*listener, loop_->now());
+    for (int i = 0; i < kAcceptedInOneTurn; ++i) {
+      UniqueFd client(
+          accept4(acceptor.socket->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!client) {
+        if (errno == EMFILE || errno == ENFILE) pause(acceptor);
+        return;
+      }
+      if (connection_count_.fetch_add(1) >= settings_.connections) {
+        connection_count_.fetch_sub(1);
+        const linger at_once{1, 0};
+        setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        continue;
+      }
+      ++listener->connections;
+      const auto connection =
+          std::make_shared<TcpConnection>(context_, std::move(client), listener->target);
+      connections_.emplace(connection, listener);
+      connection->begin();
+    }
+  }
+
+  // No descriptor is left: the backlog stays readable, so the loop would spin.
+  void pause(const Acceptor& acceptor) {
+    loop_->remove(acceptor.socket->get());
+    loop_->after(kPause, [this, listener = acceptor.listener] {
+      const auto again = acceptors_.find(listener);
+      if (again == acceptors_.end()) return;
+      const auto& one = again->second;
+      if (!loop_->add(one->socket->get(), EPOLLIN | EPOLLEXCLUSIVE, *one)) pause(*one);
+    });
+  }
+
+  void forget(const std::shared_ptr<TcpConnection>& connection) {
+    const auto ended = connections_.extract(connection);
+    if (ended.empty()) return;
+    --ended.mapped()->connections;
+    note_use(*ended.mapped(), loop_->now());
+    connection_count_.fetch_sub(1);
+  }
+
+  const std::unique_ptr<EventLoop> loop_;
+  const RelaySettings& settings_;
+  PeerChooser& chooser_;
+  std::atomic<std::size_t>& connection_count_;
+  PipePool pipes_;
+  std::size_t udp_sessions_ = 0;
+  TcpConnection::Context context_;
+  std::unordered_map<std::shared_ptr<TcpConnection>, Relay::Handle> connections_;
+  std::map<Relay::Handle, std::shared_ptr<Acceptor>> acceptors_;
+  std::map<Relay::Handle, std::shared_ptr<UdpListener>> udp_;
+  std::thread thread_;
+};
+
+class ThreadedRelay final : public Relay {
+ public:
+  explicit ThreadedRelay(const RelaySettings& settings) : settings_(settings) {}
+  ~ThreadedRelay() override { stop(); }
+
+  Result<void> start(PeerChooser& chooser) {
+    for (unsigned i = 0; i < settings_.threads; ++i) {
+      auto loop = TRY(EventLoop::create());
+      threads_.push_back(
+          std::make_unique<RelayThread>(std::move(loop), settings_, chooser, connection_count_));
+    }
+    for (auto& thread : threads_) thread->start();
+    running_ = true;
+    return {};
+  }
+
+  Result<Handle> open(const SocketAddress& local, const Target& target) override {
+    const bool tcp = target.port.transport == Transport::tcp;
+    UniqueFd socket(::socket(local.family(),
+                             (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const std::string what = "listen on " + local.to_text() + "/" + (tcp ? "tcp" : "udp");
+    if (!socket) return errno_error(errno, what);
+    const int on = 1;
+    // TCP: connections of an earlier run of this daemon may linger in TIME-WAIT.
+    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // What accept() gives inherits these.
+    if (tcp) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (bind(socket.get(), local.data(), local.size()) != 0) return errno_error(errno, what);
+    if (tcp && listen(socket.get(), kBacklog) != 0) return errno_error(errno, what);
+    auto listener = std::make_shared<Listener>();
+    listener->local = local;
+    listener->target = target;
+    note_use(*listener, std::chrono::steady_clock::now());
+    if (tcp) {
+      const auto shared = std::make_shared<const UniqueFd>(std::move(socket));
+      listening_[listener] = shared;
+      for (auto& thread : threads_) {
+        thread->loop().post(
+            [&thread = *thread, listener, shared] { thread.add_tcp(listener, shared); });
+      }
+    } else {
+      listener->udp_thread = next_udp_thread_++ % threads_.size();
+      RelayThread& thread = *threads_[listener->udp_thread];
+      thread.loop().post(
+          [&thread, listener, shared = std::make_shared<UniqueFd>(std::move(socket))] {
+            thread.add_udp(listener, std::move(*shared));
+          });
+    }
+    return listener;
+  }
+
+  void close(const Handle& listener) override {
+    // From here on nobody is queued, and the port may be bound again, though the threads let go of
+    // the descriptor a little later.
+    if (const auto socket = listening_.extract(listener); !socket.empty()) {
+      shutdown(socket.mapped()->get(), SHUT_RDWR);
+    }
+    for (auto& thread : threads_) {
+      thread->loop().post([&thread = *thread, listener] { thread.remove(listener); });
+    }
+  }
+
+  Use use_of(const Handle& listener) const override {
+    if (listener->target.port.transport == Transport::udp) {
+      // Told for the next time; the owner asks now and then.
+      RelayThread& thread = *threads_[listener->udp_thread];
+      thread.loop().post([&thread] { thread.publish_udp_use(); });
+    }
+    return {SteadyTime(SteadyTime::duration(listener->used_at.load(std::memory_order_relaxed))),
+            listener->connections.load()};
+  }
+
+  std::size_t connection_count() const override { return connection_count_.load(); }
+
+  void stop() override {
+    if (!std::exchange(running_, false)) return;
+    for (auto& thread : threads_) thread->stop();
+  }
+
+ private:
+  const RelaySettings settings_;
+  std::atomic<std::size_t> connection_count_{0};
+  std::vector<std::unique_ptr<RelayThread>> threads_;
+  std::map<Handle, ListeningSocket> listening_;  // TCP
+  std::size_t next_udp_thread_ = 0;
+  bool running_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Relay>> Relay::create(const RelaySettings& settings, PeerChooser& chooser) {
+  BASE_ASSERT(settings.threads > 0);
+  auto relay = std::make_unique<ThreadedRelay>(settings);
+  TRY(relay->start(chooser));
+  return std::unique_ptr<Relay>(std::move(relay));
+}
+
+}  // namespace mutua::resolver

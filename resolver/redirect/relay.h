@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/socket_address.h"
+#include "resolver/redirect/peer_chooser.h"
+#include "resolver/redirect/tcp_connection.h"
+#include "resolver/redirect/udp_listener.h"
+
+namespace mutua::resolver {
+
+struct RelaySettings {
+  unsigned threads = 2;
+  std::size_t connections = 10'000;  // TCP, over all listeners; more are reset at once
+  std::size_t pipes = 5'000;         // with octets in them; further flows copy
+  TcpLimits tcp;
+  UdpLimits udp;
+};
+
+// Listens on synthetic (address, port)s and relays what comes to the peers that the chooser names.
+// It has threads of its own, from create() to stop(). open(), close() and the counts belong to one
+// other thread.
+class Relay {
+ public:
+  struct Listener;  // one (address, port); shared by the threads
+  using Handle = std::shared_ptr<Listener>;
+
+  // `chooser` outlives stop(), and the relay outlives every chooser callback.
+  static Result<std::unique_ptr<Relay>> create(const RelaySettings& settings, PeerChooser& chooser);
+  virtual ~Relay() = default;
+
+  // Takes connections from now on. Fails where another program has the port, on this address or on
+  // all addresses.
+  virtual Result<Handle> open(const SocketAddress& local, const Target& target) = 0;
+  // Takes no new connections; those that live go on. (UDP sessions end.)
+  virtual void close(const Handle& listener) = 0;
+
+  // When `listener` last took a connection or datagram, and how many connections it has.
+  struct Use {
+    SteadyTime used_at;
+    std::size_t connections = 0;
+  };
+  virtual Use use_of(const Handle& listener) const = 0;
+  virtual std::size_t connection_count() const = 0;
+
+  // Resets all connections and ends the threads.
+  virtual void stop() = 0;
+};
+
+}  // namespace mutua::resolver

@@ -1,0 +1,94 @@
+#include "resolver/service/chooser.h"
+
+#include <random>
+
+#include "base/log.h"
+
+namespace mutua::resolver {
+namespace {
+
+std::vector<SocketAddress> addresses_of(const std::vector<Candidate>& candidates) {
+  std::vector<SocketAddress> addresses;
+  addresses.reserve(candidates.size());
+  for (const Candidate& candidate : candidates) addresses.push_back(candidate.address);
+  return addresses;
+}
+
+}  // namespace
+
+Chooser::Chooser(Discovery& discovery, HealthTable& health, Policy policy, const Clock& clock)
+    : discovery_(discovery),
+      health_(health),
+      policy_(policy),
+      clock_(clock),
+      draws_(std::random_device{}()) {}
+
+PeerChooser::Order Chooser::order_of(const std::vector<Candidate>& candidates) {
+  const auto addresses = addresses_of(candidates);
+  Order order;
+  order.reserve(addresses.size());
+  for (const Ranked& ranked : rank(candidates, health_.find(addresses), policy_,
+                                   draws_.fetch_add(1), clock_.steady_now())) {
+    order.push_back(addresses[ranked.index]);
+  }
+  return order;
+}
+
+std::optional<PeerChooser::Order> Chooser::choose_cached(const Target& target) {
+  const auto host = wire::Name::parse(target.host);
+  if (!host) return Order{};
+  const auto known = discovery_.find_cached(*host, target.port);
+  if (!known || !known->ok()) return std::nullopt;
+  return order_of(***known);
+}
+
+void Chooser::choose_fresh(const Target& target, std::function<void(std::optional<Order>)> done) {
+  const auto host = wire::Name::parse(target.host);
+  if (!host) return done(Order{});
+  discovery_.find(*host, target.port, Discovery::Freshness::refreshed,
+                  [this, done = std::move(done)](Result<Discovery::SharedCandidates> found) {
+                    if (found) return done(order_of(**found));
+                    log::warning("discovery.failed", {{"cause", found.error().message()}});
+                    done(std::nullopt);
+                  });
+}
+
+void Chooser::attempted(const SocketAddress& peer) {
+  health_.update(
+      peer, [&](Health health) { return after_attempt(std::move(health), clock_.steady_now()); });
+}
+
+void Chooser::measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) {
+  health_.update(
+      peer, [&](Health health) { return after_rtt(std::move(health), rtt, clock_.steady_now()); });
+}
+
+void Chooser::measured_transfer(const SocketAddress& peer, double octets_per_second) {
+  health_.update(peer, [&](Health health) {
+    return after_transfer(std::move(health), octets_per_second, clock_.steady_now());
+  });
+}
+
+void Chooser::succeeded(const SocketAddress& peer) {
+  health_.update(
+      peer, [&](Health health) { return after_success(std::move(health), clock_.steady_now()); });
+}
+
+void Chooser::failed(const SocketAddress& peer, const std::string& reason) {
+  health_.update(peer, [&](Health health) {
+    return after_failure(std::move(health), reason, clock_.steady_now());
+  });
+}
+
+std::vector<ExplainedCandidate> Chooser::explained(const std::vector<Candidate>& candidates) {
+  const SteadyTime now = clock_.steady_now();
+  const std::vector<Health> health = health_.find(addresses_of(candidates));
+  std::vector<ExplainedCandidate> result;
+  for (const Ranked& ranked : rank(candidates, health, policy_, draws_.load(), now)) {
+    result.push_back({candidates[ranked.index], ranked, health[ranked.index],
+                      explain(ranked, health[ranked.index], policy_, now)});
+  }
+  return result;
+}
+
+}  // namespace mutua::resolver

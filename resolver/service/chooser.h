@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "resolver/choice/choice.h"
+#include "resolver/discovery/discovery.h"
+#include "resolver/health/health_table.h"
+#include "resolver/redirect/peer_chooser.h"
+
+namespace mutua::resolver {
+
+// One candidate with what was measured of it and why it stands where it stands.
+struct ExplainedCandidate {
+  Candidate candidate;
+  Ranked ranked;
+  Health health;
+  std::string why;
+};
+
+// Discover, then choose: the relay's PeerChooser over Discovery, HealthTable and rank().
+// Target::host is the canonical name. Thread-safe.
+class Chooser final : public PeerChooser {
+ public:
+  // All outlive the chooser, and it outlives its discovery's questions.
+  Chooser(Discovery& discovery, HealthTable& health, Policy policy, const Clock& clock);
+
+  std::optional<Order> choose_cached(const Target& target) override;
+  void choose_fresh(const Target& target, std::function<void(std::optional<Order>)> done) override;
+
+  void attempted(const SocketAddress& peer) override;
+  void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) override;
+  void measured_transfer(const SocketAddress& peer, double octets_per_second) override;
+  void succeeded(const SocketAddress& peer) override;
+  void failed(const SocketAddress& peer, const std::string& reason) override;
+
+  // The best first.
+  std::vector<ExplainedCandidate> explained(const std::vector<Candidate>& candidates);
+
+ private:
+  Order order_of(const std::vector<Candidate>& candidates);
+
+  Discovery& discovery_;
+  HealthTable& health_;
+  const Policy policy_;
+  const Clock& clock_;
+  std::atomic<std::uint64_t> draws_;  // the seeds of rank()
+};
+
+}  // namespace mutua::resolver

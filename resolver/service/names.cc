@@ -1,0 +1,181 @@
+#include "resolver/service/names.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace mutua::resolver {
+namespace {
+
+constexpr std::chrono::milliseconds kSweep{60'000};
+
+}  // namespace
+
+std::string key_of(const wire::Name& name) {
+  std::string text = name.lowered().to_text();
+  if (text.size() > 1 && text.back() == '.') text.pop_back();
+  return text;
+}
+
+Names::Names(NamesSettings settings, EventLoop& loop, Discovery& discovery, Relay& relay,
+             AddressBook book)
+    : settings_(settings),
+      loop_(loop),
+      discovery_(discovery),
+      relay_(relay),
+      book_(std::move(book)) {}
+
+void Names::begin() {
+  std::vector<AddressBook::Entry> restored;
+  for (const auto& entry : book_.entries()) {
+    if (restored.size() == settings_.restored_names) break;
+    restored.push_back(entry);
+  }
+  // The oldest first, so that the order of use stays.
+  for (auto entry = restored.rbegin(); entry != restored.rend(); ++entry) {
+    const auto name = wire::Name::parse(entry->name);
+    if (!name) continue;
+    // At once, as the authority described it last: whoever holds the address may connect now. What
+    // the authority says today follows; while it cannot be asked, its last word serves on.
+    open(entry->name, entry->name, entry->ports);
+    lookup(*name, [this, key = entry->name](LookupAnswer answer) {
+      if (answer.status == LookupAnswer::Status::not_held) close(key);
+    });
+  }
+  loop_.after(kSweep, [this] { close_unused(); });
+}
+
+void Names::lookup(const wire::Name& name, std::function<void(LookupAnswer)> done) {
+  discovery_.describe(name, [this, key = key_of(name), done = std::move(done)](
+                                Result<Discovery::SharedDescription> description) mutable {
+    if (loop_.runs_here()) return done(described(key, description));
+    loop_.post([this, key = std::move(key), done = std::move(done),
+                description = std::move(description)] { done(described(key, description)); });
+  });
+}
+
+LookupAnswer Names::described(const std::string& name,
+                              const Result<Discovery::SharedDescription>& description) {
+  if (!description) {
+    log::warning("lookup.failed", {{"name", name}, {"cause", description.error().message()}});
+    return {LookupAnswer::Status::unavailable, {}, {}};
+  }
+  if (!(*description)->held) return {};
+  return open(name, key_of((*description)->canonical), (*description)->ports);
+}
+
+LookupAnswer Names::open(const std::string& name, const std::string& canonical,
+                         const std::vector<ServicePort>& ports) {
+  const auto entry = book_.assign(name, ports, [this](const std::string& other) {
+    if (is_in_use(other)) return false;
+    close(other);
+    return true;
+  });
+  if (!entry) {
+    log::error("lookup.failed", {{"name", name}, {"cause", entry.error().message()}});
+    return {LookupAnswer::Status::unavailable, {}, {}};
+  }
+  Opened& opened = opened_[name];
+  opened.looked_up_at = loop_.now();
+  if (opened.canonical != canonical) {
+    for (const auto& [port, listener] : opened.listeners) relay_.close(listener);
+    listener_count_ -= opened.listeners.size();
+    opened.listeners.clear();
+    opened.canonical = canonical;
+  }
+  const auto ready = open_listeners(opened, entry->address, ports);
+  if (!ready) {
+    if (!std::exchange(opened.failure_logged, true)) {
+      log::error("lookup.failed", {{"name", name}, {"cause", ready.error().message()}});
+    }
+    return {LookupAnswer::Status::unavailable, {}, {}};
+  }
+  opened.failure_logged = false;
+  return {LookupAnswer::Status::found, entry->address, settings_.answer_ttl};
+}
+
+Result<void> Names::open_listeners(Opened& opened, Ipv4 address,
+                                   const std::vector<ServicePort>& ports) {
+  for (auto listener = opened.listeners.begin(); listener != opened.listeners.end();) {
+    if (std::find(ports.begin(), ports.end(), listener->first) != ports.end()) {
+      ++listener;
+      continue;
+    }
+    relay_.close(listener->second);
+    listener = opened.listeners.erase(listener);
+    --listener_count_;
+  }
+  if (opened.listeners.size() == ports.size()) return {};
+  if (!make_room(ports.size() - opened.listeners.size())) {
+    return errorf("listen for %s: all %zu listeners are in use", opened.canonical.c_str(),
+                  settings_.listeners);
+  }
+  for (const ServicePort& port : ports) {
+    if (opened.listeners.contains(port)) continue;
+    auto listener = TRY(relay_.open(address.with_port(port.port), Target{opened.canonical, port}));
+    opened.listeners.emplace(port, std::move(listener));
+    ++listener_count_;
+  }
+  return {};
+}
+
+bool Names::is_in_use(const std::string& name) const {
+  const auto opened = opened_.find(name);
+  if (opened == opened_.end()) return false;
+  const SteadyTime recently = loop_.now() - settings_.answer_ttl;
+  if (opened->second.looked_up_at > recently) return true;
+  return std::any_of(opened->second.listeners.begin(), opened->second.listeners.end(),
+                     [&](const auto& one) {
+                       const auto use = relay_.use_of(one.second);
+                       return use.connections > 0 || use.used_at > recently;
+                     });
+}
+
+void Names::close(const std::string& name) {
+  const auto opened = opened_.find(name);
+  if (opened == opened_.end()) return;
+  for (const auto& [port, listener] : opened->second.listeners) relay_.close(listener);
+  listener_count_ -= opened->second.listeners.size();
+  opened_.erase(opened);
+}
+
+// Closes the names that were looked up longest ago until `listeners` more may be opened.
+bool Names::make_room(std::size_t listeners) {
+  while (listener_count_ + listeners > settings_.listeners) {
+    auto oldest = opened_.end();
+    for (auto one = opened_.begin(); one != opened_.end(); ++one) {
+      if (one->second.listeners.empty() || is_in_use(one->first)) continue;
+      if (oldest == opened_.end() || one->second.looked_up_at < oldest->second.looked_up_at)
+        oldest = one;
+    }
+    if (oldest == opened_.end()) return false;
+    close(std::string(oldest->first));
+  }
+  return true;
+}
+
+void Names::close_unused() {
+  const SteadyTime limit = loop_.now() - settings_.close_unused;
+  std::vector<std::string> unused;
+  for (const auto& [name, opened] : opened_) {
+    const bool used =
+        opened.looked_up_at > limit ||
+        std::any_of(opened.listeners.begin(), opened.listeners.end(), [&](const auto& one) {
+          const auto use = relay_.use_of(one.second);
+          return use.connections > 0 || use.used_at > limit;
+        });
+    if (!used) unused.push_back(name);
+  }
+  for (const std::string& name : unused) close(name);
+  loop_.after(kSweep, [this] { close_unused(); });
+}
+
+std::optional<std::string> Names::name_of(Ipv4 address) const {
+  const auto* entry = book_.find(address);
+  if (entry == nullptr) return std::nullopt;
+  return entry->name;
+}
+
+Names::Counts Names::counts() const { return {opened_.size(), listener_count_}; }
+
+}  // namespace mutua::resolver

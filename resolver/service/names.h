@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "resolver/discovery/discovery.h"
+#include "resolver/event_loop/event_loop.h"
+#include "resolver/redirect/address_book.h"
+#include "resolver/redirect/relay.h"
+
+namespace mutua::resolver {
+
+struct NamesSettings {
+  std::chrono::seconds answer_ttl{60};      // of a synthetic address, for whoever caches it
+  std::chrono::seconds close_unused{3600};  // listeners without a lookup or a connection
+  std::size_t listeners = 4096;             // over all names
+  std::size_t restored_names = 256;         // of the last run, reopened at the start
+};
+
+struct LookupAnswer {
+  enum class Status {
+    found,
+    not_held,     // real DNS has the word
+    unavailable,  // the authority or a listener cannot serve it now
+  };
+  Status status = Status::not_held;
+  Ipv4 address;
+  std::chrono::seconds ttl{0};
+};
+
+// hostname -> synthetic address, with a listener for every port of the service behind it.
+// A name is answered only when all its ports are ours: otherwise a connection to it could reach
+// another program of this machine that has the port on all addresses.
+// Lives on the loop's thread.
+class Names {
+ public:
+  // All outlive the names, which outlive their discovery's questions.
+  Names(NamesSettings settings, EventLoop& loop, Discovery& discovery, Relay& relay,
+        AddressBook book);
+
+  // Reopens what was in use when the last run ended, and begins to close what is unused.
+  void begin();
+
+  // `done` runs once, on the loop's thread, perhaps before this returns.
+  void lookup(const wire::Name& name, std::function<void(LookupAnswer)> done);
+  // The name that has `address`; nothing where it is not synthetic or not given.
+  std::optional<std::string> name_of(Ipv4 address) const;
+  bool is_synthetic(Ipv4 address) const { return book_.range().contains(address); }
+
+  struct Counts {
+    std::size_t names = 0, listeners = 0;
+  };
+  Counts counts() const;
+
+ private:
+  struct Opened {
+    std::string canonical;
+    std::map<ServicePort, Relay::Handle> listeners;
+    SteadyTime looked_up_at;
+    bool failure_logged = false;
+  };
+
+  LookupAnswer described(const std::string& name,
+                         const Result<Discovery::SharedDescription>& description);
+  LookupAnswer open(const std::string& name, const std::string& canonical,
+                    const std::vector<ServicePort>& ports);
+  Result<void> open_listeners(Opened& opened, Ipv4 address, const std::vector<ServicePort>& ports);
+  bool is_in_use(const std::string& name) const;
+  void close(const std::string& name);
+  void close_unused();
+  bool make_room(std::size_t listeners);
+
+  const NamesSettings settings_;
+  EventLoop& loop_;
+  Discovery& discovery_;
+  Relay& relay_;
+  AddressBook book_;
+  std::map<std::string, Opened> opened_;
+  std::size_t listener_count_ = 0;
+};
+
+// In lower case without the final dot, as the address book keeps names.
+std::string key_of(const wire::Name& name);
+
+}  // namespace mutua::resolver

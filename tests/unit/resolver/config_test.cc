@@ -1,0 +1,57 @@
+#include "resolver/config.h"
+
+#include <gtest/gtest.h>
+
+namespace mutua::resolver {
+namespace {
+
+Result<ResolverConfig> read(std::string_view text, std::string_view resolv_conf = "") {
+  return read_resolver_config(Config::parse(text, "resolver.conf").value(), resolv_conf);
+}
+
+constexpr const char* kSmall = "zone = fed.example\nauthority = 192.0.2.53\n";
+
+TEST(ResolverConfig, TheSmallestFileHasSafeDefaults) {
+  const auto config = read(kSmall).value();
+  EXPECT_EQ(config.zone.to_text(), "fed.example.");
+  EXPECT_EQ(config.authorities[0].to_text(), "192.0.2.53:53");
+  EXPECT_EQ(config.lookaside, Lookaside::no);
+  EXPECT_TRUE(config.stub_listen.empty());
+  EXPECT_EQ(config.socket_folder, "/run/mutua");
+  EXPECT_TRUE(config.pool.contains(Ipv4{0x7fc80101}));
+}
+
+TEST(ResolverConfig, TheStubsUpstreamsComeFromResolvConfButNeverTheStubItself) {
+  const std::string file = std::string(kSmall) + "stub_listen = 127.0.0.55\n";
+  const auto config =
+      read(file,
+           "search x\n#nameserver 9.9.9.9\nnameserver 127.0.0.55\nnameserver 2001:db8::53\n"
+           "nameserver\t192.0.2.1 # office\nnameservers 1.1.1.1\n")
+          .value();
+  ASSERT_EQ(config.upstreams.size(), 2u);
+  EXPECT_EQ(config.upstreams[0].to_text(), "[2001:db8::53]:53");
+  EXPECT_EQ(config.upstreams[1].to_text(), "192.0.2.1:53");
+  EXPECT_FALSE(read(file, "nameserver 127.0.0.55\n").ok());
+  EXPECT_EQ(
+      read(file + "upstream = 192.0.2.9:5353\n", "nameserver 192.0.2.1\n")->upstreams[0].to_text(),
+      "192.0.2.9:5353");
+}
+
+TEST(ResolverConfig, MistakesNameTheirLine) {
+  const auto problem = [](const std::string& text) {
+    const auto config = read(text);
+    return config.ok() ? std::string("none") : config.error().message();
+  };
+  EXPECT_NE(problem(std::string(kSmall) + "pool = 127.0.0.0/30\n").find("resolver.conf:3: pool"),
+            std::string::npos);
+  EXPECT_NE(problem("zone = a..b\nauthority = 192.0.2.53\n").find("resolver.conf:1: zone"),
+            std::string::npos);
+  EXPECT_NE(problem("zone = a\nauthority = ns.example\n").find("resolver.conf:2: authority"),
+            std::string::npos);
+  EXPECT_NE(problem("zone = a\n").find("authority"), std::string::npos);
+  EXPECT_NE(problem(std::string(kSmall) + "colour = blue\n").find("resolver.conf:3"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace mutua::resolver

@@ -1,0 +1,106 @@
+#include "resolver/health/health.h"
+
+#include <gtest/gtest.h>
+
+#include "resolver/health/bandwidth_meter.h"
+#include "resolver/health/health_table.h"
+
+namespace mutua::resolver {
+namespace {
+
+using namespace std::chrono_literals;
+
+const SteadyTime kStart = SteadyTime() + 1h;
+
+TEST(Health, TheFirstRttIsTakenAndLaterOnesAreSmoothed) {
+  Health health = after_rtt({}, 10ms, kStart);
+  EXPECT_EQ(health.smoothed_rtt, 10ms);
+  health = after_rtt(health, 18ms, kStart);
+  EXPECT_EQ(health.smoothed_rtt, 11ms);
+  health = after_rtt(health, 100ms, kStart);
+  EXPECT_EQ(health.smoothed_rtt, 55500us) << "a path that changed is believed faster";
+}
+
+TEST(Health, FailuresInARowHoldAPeerDownTwiceAsLongEachTime) {
+  Health health;
+  for (const auto hold : {1s, 2s, 4s, 8s, 16s, 32s, 64s, 128s, 256s, 300s, 300s}) {
+    health = after_failure(health, "refused", kStart);
+    EXPECT_EQ(health.held_until - kStart, hold);
+    EXPECT_TRUE(health.is_held(kStart));
+    EXPECT_FALSE(health.is_held(kStart + hold));
+  }
+}
+
+TEST(Health, OneSuccessEndsTheHold) {
+  Health health = after_failure(after_failure({}, "refused", kStart), "refused", kStart);
+  health = after_success(health, kStart + 1ms);
+  EXPECT_FALSE(health.is_held(kStart + 2ms));
+  EXPECT_EQ(after_failure(health, "refused", kStart).held_until - kStart, 1s);
+}
+
+TEST(Health, BandwidthIsAveragedOverConnections) {
+  Health health = after_transfer({}, 1e6, kStart);
+  EXPECT_DOUBLE_EQ(*health.bandwidth, 1e6);
+  health = after_transfer(health, 2e6, kStart);
+  EXPECT_DOUBLE_EQ(*health.bandwidth, 1.3e6);
+}
+
+TEST(BandwidthMeter, ASteadyStreamIsMeasuredAsItIs) {
+  BandwidthMeter meter(10ms);
+  for (int i = 0; i <= 1000; ++i) meter.received(12'500, kStart + i * 1ms);
+  EXPECT_NEAR(*meter.best(), 12.5e6, 0.02 * 12.5e6);
+  EXPECT_EQ(meter.total(), 12'512'500u);
+}
+
+TEST(BandwidthMeter, PausesDoNotCount) {
+  BandwidthMeter meter(10ms);
+  for (int burst = 0; burst < 5; ++burst) {
+    for (int i = 0; i <= 200; ++i) meter.received(10'000, kStart + burst * 60s + i * 1ms);
+  }
+  EXPECT_NEAR(*meter.best(), 10e6, 0.02 * 10e6);
+}
+
+TEST(BandwidthMeter, AWindowIsFourRoundTripsLong) {
+  BandwidthMeter meter(500ms);
+  // A burst of 100 ms in each second, as a path with a short queue delivers: the window of 2 s
+  // must not take the burst for the rate.
+  for (int second = 0; second < 10; ++second) {
+    for (int i = 0; i < 100; ++i) meter.received(10'000, kStart + second * 1s + i * 1ms);
+  }
+  EXPECT_LT(*meter.best(), 1.6e6);
+}
+
+TEST(BandwidthMeter, AShortAnswerSaysNothing) {
+  BandwidthMeter meter(10ms);
+  meter.received(500'000, kStart);
+  EXPECT_FALSE(meter.best().has_value()) << "one read has no duration";
+  meter.received(1'000, kStart + 6ms);
+  EXPECT_FALSE(meter.best().has_value()) << "too little since the window opened";
+}
+
+TEST(HealthTable, ForgetsThePeerThatWasUnusedForLongest) {
+  HealthTable table(2);
+  const auto peer = [](const char* text) { return SocketAddress::parse(text).value(); };
+  const auto visit = [](Health health) { return after_attempt(std::move(health), kStart); };
+  table.update(peer("192.0.2.1:80"), visit);
+  table.update(peer("192.0.2.2:80"), visit);
+  table.update(peer("192.0.2.1:80"), visit);
+  table.update(peer("192.0.2.3:80"), visit);
+  const auto found = table.find({peer("192.0.2.1:80"), peer("192.0.2.2:80"), peer("192.0.2.3:80")});
+  EXPECT_EQ(found[0].visits, 2u);
+  EXPECT_EQ(found[1].visits, 0u);
+  EXPECT_EQ(found[2].visits, 1u);
+  EXPECT_EQ(table.size(), 2u);
+}
+
+TEST(HealthTable, TheSameAddressWithAnotherPortIsAnotherPeer) {
+  HealthTable table(10);
+  const auto one = SocketAddress::parse("192.0.2.1:80").value(),
+             other = SocketAddress::parse("192.0.2.1:81").value();
+  table.update(one,
+               [](Health health) { return after_failure(std::move(health), "refused", kStart); });
+  EXPECT_EQ(table.find({other})[0].consecutive_failures, 0u);
+}
+
+}  // namespace
+}  // namespace mutua::resolver
