@@ -7,6 +7,8 @@
 #include <new>
 #include <utility>
 
+#include "authority/zone/folded_name.h"
+
 namespace mutua::authority {
 namespace {
 
@@ -107,16 +109,19 @@ NameTrie::Slot NameTrie::own(Slot slot) {
 }
 
 const ZoneNode* NameTrie::find(BytesView folded, std::uint64_t hash) const {
-  Walk walk{folded, hash};
-  for (Slot slot = root_; slot != 0; walk = walk.deeper()) {
-    if (const ZoneNode* node = node_of(slot))
-      return node->hash() == hash && same(node->folded_owner(), folded) ? node : nullptr;
-    Branch* branch = branch_of(slot);
-    const unsigned position = walk.position();
-    if (!branch->has(position)) return nullptr;
-    slot = branch->slots()[branch->index_of(position)];
+  Slot slot = root_;
+  for (unsigned round = 0;; ++round) {
+    std::uint64_t bits = round == 0 ? hash : name_hash(folded, round);
+    for (unsigned i = 0; i < kBranchesPerRound; ++i, bits >>= kBitsPerBranch) {
+      if (slot == 0) return nullptr;
+      if (const ZoneNode* node = node_of(slot))
+        return node->hash() == hash && same(node->folded_owner(), folded) ? node : nullptr;
+      Branch* branch = branch_of(slot);
+      const auto position = static_cast<unsigned>(bits & 63);
+      if (!branch->has(position)) return nullptr;
+      slot = branch->slots()[branch->index_of(position)];
+    }
   }
-  return nullptr;
 }
 
 void NameTrie::put(std::unique_ptr<const ZoneNode> node) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "authority/zone/folded_name.h"
 #include "wire/message.h"
@@ -37,40 +38,47 @@ std::size_t end_of_name(BytesView octets, std::size_t at) {
   return at + 1;
 }
 
+// The parts of a ReadyRRset, before they are put into one piece.
+struct Parts {
+  std::vector<ReadyRRset::Target> targets;
+  std::vector<std::uint16_t> pointers;
+  Bytes octets, target_names;
+};
+
 class Encoder {
  public:
-  Encoder(const wire::Name& owner, ReadyRRset& ready) : owner_(owner.wire()), ready_(ready) {}
+  Encoder(const wire::Name& owner, Parts& parts) : owner_(owner.wire()), parts_(parts) {}
 
   void record(const RRset& rrset, BytesView rdata) {
-    const std::size_t start = ready_.octets.size();
+    const std::size_t start = parts_.octets.size();
     pointer_to(0);
-    append_u16(ready_.octets, static_cast<std::uint16_t>(rrset.type));
-    append_u16(ready_.octets, static_cast<std::uint16_t>(wire::RRClass::in));
-    append_u32(ready_.octets, rrset.ttl);
-    append_u16(ready_.octets, 0);
+    append_u16(parts_.octets, static_cast<std::uint16_t>(rrset.type));
+    append_u16(parts_.octets, static_cast<std::uint16_t>(wire::RRClass::in));
+    append_u32(parts_.octets, rrset.ttl);
+    append_u16(parts_.octets, 0);
     put_rdata(rrset.type, rdata);
-    const std::size_t length = ready_.octets.size() - start - kRdlengthAt - 2;
-    store_u16(ready_.octets.data() + start + kRdlengthAt, static_cast<std::uint16_t>(length));
+    const std::size_t length = parts_.octets.size() - start - kRdlengthAt - 2;
+    store_u16(parts_.octets.data() + start + kRdlengthAt, static_cast<std::uint16_t>(length));
   }
 
  private:
   void pointer_to(std::size_t owner_offset) {
-    ready_.pointers.push_back(static_cast<std::uint16_t>(ready_.octets.size()));
-    append_u16(ready_.octets,
+    parts_.pointers.push_back(static_cast<std::uint16_t>(parts_.octets.size()));
+    append_u16(parts_.octets,
                static_cast<std::uint16_t>(kPointer | (kQuestionNameOffset + owner_offset)));
   }
 
   void put_rdata(wire::RRType type, BytesView rdata) {
     const auto names = compressible_names(type);
-    if (!names) return append(ready_.octets, rdata);
-    append(ready_.octets, rdata.first(names->first_at));
+    if (!names) return append(parts_.octets, rdata);
+    append(parts_.octets, rdata.first(names->first_at));
     std::size_t at = names->first_at;
     for (unsigned i = 0; i < names->count; ++i) {
       const std::size_t end = end_of_name(rdata, at);
       put_name(rdata.subspan(at, end - at));
       at = end;
     }
-    append(ready_.octets, rdata.subspan(at));
+    append(parts_.octets, rdata.subspan(at));
   }
 
   // The labels that the owner does not end in, then a pointer to the rest. Compared with the case
@@ -79,11 +87,11 @@ class Encoder {
     for (std::size_t at = 0; name[at] != 0; at += name[at] + 1u) {
       const BytesView rest = name.subspan(at);
       if (const auto offset = offset_in_owner(rest)) {
-        append(ready_.octets, name.first(at));
+        append(parts_.octets, name.first(at));
         return pointer_to(*offset);
       }
     }
-    append(ready_.octets, name);
+    append(parts_.octets, name);
   }
 
   std::optional<std::size_t> offset_in_owner(BytesView rest) const {
@@ -97,7 +105,7 @@ class Encoder {
   }
 
   BytesView owner_;
-  ReadyRRset& ready_;
+  Parts& parts_;
 };
 
 // The targets of SRV are never compressed (RFC 2782) and end the RDATA: the address records can
@@ -107,17 +115,9 @@ std::uint16_t rdata_name_offset(wire::RRType type, std::size_t record_end, std::
                                    : std::uint16_t{0};
 }
 
-}  // namespace
-
-ReadyRRset make_ready(const wire::Name& owner, const RRset& rrset) {
-  ReadyRRset ready;
-  ready.type = rrset.type;
-  std::size_t upper_bound = 0;
-  for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
-  if (upper_bound > wire::kLargestMessage) return ready;
-
-  ready.octets.reserve(upper_bound);
-  Encoder encoder(owner, ready);
+Parts encode(const wire::Name& owner, const RRset& rrset) {
+  Parts parts;
+  Encoder encoder(owner, parts);
   std::set<std::string, std::less<>> seen;
   for (const Bytes& rdata : rrset.rdatas) {
     encoder.record(rrset, rdata);
@@ -125,15 +125,68 @@ ReadyRRset make_ready(const wire::Name& owner, const RRset& rrset) {
     if (!target || target->is_root()) continue;
     const FoldedName folded(*target);
     if (!seen.emplace(as_text(folded.wire())).second) continue;
-    ready.targets.push_back(
-        {name_hash(folded.wire()), static_cast<std::uint32_t>(ready.target_names.size()),
-         rdata_name_offset(rrset.type, ready.octets.size(), folded.size()),
-         static_cast<std::uint8_t>(folded.size())});
-    append(ready.target_names, folded.wire());
+    parts.targets.push_back({name_hash(folded.wire()),
+                             static_cast<std::uint32_t>(parts.target_names.size()),
+                             rdata_name_offset(rrset.type, parts.octets.size(), folded.size()),
+                             static_cast<std::uint16_t>(folded.size())});
+    append(parts.target_names, folded.wire());
   }
-  ready.record_count = static_cast<std::uint16_t>(rrset.rdatas.size());
-  ready.octets.shrink_to_fit();
-  return ready;
+  return parts;
+}
+
+template <typename Item>
+void append_items(Bytes& out, const Item* items, std::size_t count) {
+  append(out, {reinterpret_cast<const std::uint8_t*>(items), count * sizeof(Item)});
+}
+
+std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
+
+}  // namespace
+
+Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index) {
+  std::size_t upper_bound = 0;
+  for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
+  const bool fits = upper_bound <= wire::kLargestMessage;
+  const Parts parts = fits ? encode(owner, rrset) : Parts{};
+
+  const ReadyRRset head{rrset.type,
+                        static_cast<std::uint16_t>(fits ? rrset.rdatas.size() : 0),
+                        index,
+                        static_cast<std::uint16_t>(parts.targets.size()),
+                        static_cast<std::uint32_t>(parts.pointers.size()),
+                        static_cast<std::uint32_t>(parts.octets.size())};
+  Bytes out;
+  append_items(out, &head, 1);
+  append_items(out, parts.targets.data(), parts.targets.size());
+  append_items(out, parts.pointers.data(), parts.pointers.size());
+  append(out, parts.octets);
+  append(out, parts.target_names);
+  return out;
+}
+
+Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets) {
+  const FoldedName folded(owner);
+  const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
+                              static_cast<std::uint16_t>(folded.size())};
+  std::vector<Bytes> all_ready;
+  std::vector<ReadyBlock::Place> places;
+  std::size_t offset =
+      aligned(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place) + folded.size());
+  for (const RRset& rrset : rrsets) {
+    all_ready.push_back(make_ready(owner, rrset, static_cast<std::uint16_t>(places.size())));
+    places.push_back({rrset.type, 0, static_cast<std::uint32_t>(offset)});
+    offset += aligned(all_ready.back().size());
+  }
+  Bytes block;
+  block.reserve(offset);
+  append_items(block, &head, 1);
+  append_items(block, places.data(), places.size());
+  append(block, folded.wire());
+  for (const Bytes& ready : all_ready) {
+    block.resize(aligned(block.size()));
+    append(block, ready);
+  }
+  return block;
 }
 
 }  // namespace mutua::authority

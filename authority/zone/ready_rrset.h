@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <span>
 
 #include "authority/zone/rrset.h"
 #include "base/bytes.h"
@@ -12,9 +12,13 @@ namespace mutua::authority {
 // Where a message's question name stands, right behind the header: the owner of nearly all answers.
 constexpr std::size_t kQuestionNameOffset = 12;
 
-// An RRset in wire format, ready to be copied into a message, made once when the version is made:
+// An RRset in wire format, ready to be copied into a message, made once when the version is made.
+// It is the head of a run of memory that lies in one piece, so that an answer costs few cache
+// misses; it only ever stands inside a ReadyBlock (or a buffer of make_ready) and is not copied:
 //
-//   for each record: C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
+//   ReadyRRset | targets … | pointers … | octets … | target names …
+//
+// `octets` is, for each record:   C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
 //
 // It is written for a message in which the whole owner stands at octet 12. The names inside the
 // RDATA of the types that may compress (RFC 3597 section 4) end in pointers into the owner, too.
@@ -22,25 +26,78 @@ constexpr std::size_t kQuestionNameOffset = 12;
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
   struct Target {
-    std::uint64_t hash;            // name_hash() of the folded name
-    std::uint32_t name_at;         // of the folded name within `target_names`
-    std::uint16_t rdata_name_at;   // of the name within `octets`; 0 where it is compressed there
-    std::uint8_t name_size;
+    std::uint64_t hash;           // name_hash() of the folded name
+    std::uint32_t name_at;        // of the folded name within the target names
+    std::uint16_t rdata_name_at;  // of the name within `octets`; 0 where it may be compressed there
+    std::uint16_t name_size;
   };
 
-  wire::RRType type = wire::RRType::a;
-  std::uint16_t record_count = 0;
-  Bytes octets;
-  std::vector<std::uint16_t> pointers;  // offsets within `octets`, owners included
-  std::vector<Target> targets;
-  Bytes target_names;
+  wire::RRType type;
+  std::uint16_t record_count;  // 0: too large for any message
+  std::uint16_t index;         // among the RRsets of the node
+  std::uint16_t target_count;
+  std::uint32_t pointer_count;
+  std::uint32_t octets_size;
 
+  std::span<const Target> targets() const {
+    return {reinterpret_cast<const Target*>(this + 1), target_count};
+  }
+  // Offsets within octets(), owners included.
+  std::span<const std::uint16_t> pointers() const {
+    return {reinterpret_cast<const std::uint16_t*>(targets().data() + target_count), pointer_count};
+  }
+  BytesView octets() const {
+    return {reinterpret_cast<const std::uint8_t*>(pointers().data() + pointer_count), octets_size};
+  }
   BytesView target_name(const Target& target) const {
-    return BytesView(target_names).subspan(target.name_at, target.name_size);
+    return {octets().data() + octets_size + target.name_at, target.name_size};
   }
 };
+static_assert(sizeof(ReadyRRset) == 16 && sizeof(ReadyRRset::Target) == 16);
 
-// An RRset too large for any message becomes a ReadyRRset without records.
-ReadyRRset make_ready(const wire::Name& owner, const RRset& rrset);
+// The run of memory of one RRset; a ReadyRRset stands at its front.
+Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index);
+
+// All that look-ups need of one name, in one piece of memory:
+//
+//   RRset count | name size | index: type, offset … | folded name | ReadyRRset … | …
+//
+// A view; the memory is aligned to 8 octets and outlives it.
+class ReadyBlock {
+ public:
+  explicit ReadyBlock(const std::uint8_t* start) : start_(start) {}
+
+  BytesView folded_owner() const {
+    return {start_ + sizeof(Head) + head().rrset_count * sizeof(Place), head().name_size};
+  }
+  unsigned size() const { return head().rrset_count; }
+  const ReadyRRset& at(unsigned index) const {
+    return *reinterpret_cast<const ReadyRRset*>(start_ + places()[index].offset);
+  }
+  const ReadyRRset* find(wire::RRType type) const {
+    for (unsigned i = 0; i < size(); ++i)
+      if (places()[i].type == type) return &at(i);
+    return nullptr;
+  }
+
+ private:
+  friend Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets);
+  struct Head {
+    std::uint16_t rrset_count;
+    std::uint16_t name_size;
+  };
+  struct Place {
+    wire::RRType type;
+    std::uint16_t unused;
+    std::uint32_t offset;
+  };
+
+  const Head& head() const { return *reinterpret_cast<const Head*>(start_); }
+  const Place* places() const { return reinterpret_cast<const Place*>(start_ + sizeof(Head)); }
+
+  const std::uint8_t* start_;
+};
+
+Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets);
 
 }  // namespace mutua::authority

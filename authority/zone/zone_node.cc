@@ -2,19 +2,20 @@
 
 #include <utility>
 
+#include "authority/zone/folded_name.h"
+
 namespace mutua::authority {
 
-ZoneNode::ZoneNode(wire::Name owner, std::shared_ptr<const RRsetTable> table, std::uint32_t children)
-    : ZoneNode(std::move(owner), std::move(table), children, 0) {
-  hash_ = name_hash(folded_owner_);
+NodeContent::NodeContent(wire::Name owner, std::vector<RRset> rrsets)
+    : owner_(std::move(owner)), rrsets_(std::move(rrsets)), block_(make_ready_block(owner_, rrsets_)) {}
+
+ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children)
+    : ZoneNode(std::move(content), children, 0) {
+  hash_ = name_hash(folded_owner());
 }
 
-ZoneNode::ZoneNode(wire::Name owner, std::shared_ptr<const RRsetTable> table, std::uint32_t children,
+ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children,
                    std::uint64_t hash)
-    : children_(children),
-      hash_(hash),
-      table_(std::move(table)),
-      folded_owner_(to_bytes(FoldedName(owner).wire())),
-      owner_(std::move(owner)) {}
+    : children_(children), hash_(hash), ready_(content->ready()), content_(std::move(content)) {}
 
 }  // namespace mutua::authority

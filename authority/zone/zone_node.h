@@ -6,55 +6,59 @@
 #include <span>
 #include <vector>
 
-#include "authority/zone/folded_name.h"
 #include "authority/zone/ready_rrset.h"
 #include "authority/zone/rrset.h"
 #include "wire/name.h"
 
 namespace mutua::authority {
 
-// The RRsets of one name, sorted by type, each beside its form on the wire. Immutable; shared by
-// the nodes of successive versions that differ in their number of children alone.
-struct RRsetTable {
-  std::vector<RRset> rrsets;
-  std::vector<ReadyRRset> ready;  // one for each RRset, in the same order
+// What one name owns, and the same in the form that look-ups use. Immutable; shared by the nodes of
+// successive versions that differ in their number of children alone.
+class NodeContent {
+ public:
+  // `rrsets`: sorted by type.
+  NodeContent(wire::Name owner, std::vector<RRset> rrsets);
+  NodeContent(const NodeContent&) = delete;
+  NodeContent& operator=(const NodeContent&) = delete;
+
+  const wire::Name& owner() const { return owner_; }
+  std::span<const RRset> rrsets() const { return rrsets_; }
+  ReadyBlock ready() const { return ReadyBlock(block_.data()); }
+
+ private:
+  const wire::Name owner_;
+  const std::vector<RRset> rrsets_;
+  const Bytes block_;
 };
 
 // Everything that one name owns. Immutable. A node without RRsets is an empty non-terminal
 // (RFC 4592 section 2.2.2). Counts its own references (see NameTrie).
 class ZoneNode {
  public:
-  ZoneNode(wire::Name owner, std::shared_ptr<const RRsetTable> table, std::uint32_t children);
+  ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children);
   // With a hash that is not its name's: for tests of colliding names.
-  ZoneNode(wire::Name owner, std::shared_ptr<const RRsetTable> table, std::uint32_t children,
-           std::uint64_t hash);
+  ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children, std::uint64_t hash);
   ZoneNode(const ZoneNode&) = delete;
   ZoneNode& operator=(const ZoneNode&) = delete;
 
-  const wire::Name& owner() const { return owner_; }
-  BytesView folded_owner() const { return folded_owner_; }
+  const wire::Name& owner() const { return content_->owner(); }
+  BytesView folded_owner() const { return ready_.folded_owner(); }
   std::uint64_t hash() const { return hash_; }
   // Names directly below this one.
   std::uint32_t children() const { return children_; }
 
   const RRset* find(wire::RRType type) const {
-    const ReadyRRset* found = ready(type);
+    const ReadyRRset* found = ready_.find(type);
     return found ? &rrset_of(*found) : nullptr;
   }
-  std::span<const RRset> rrsets() const { return table_->rrsets; }
+  std::span<const RRset> rrsets() const { return content_->rrsets(); }
 
-  const ReadyRRset* ready(wire::RRType type) const {
-    for (const ReadyRRset& candidate : table_->ready)
-      if (candidate.type == type) return &candidate;
-    return nullptr;
-  }
-  std::span<const ReadyRRset> all_ready() const { return table_->ready; }
+  const ReadyRRset* ready(wire::RRType type) const { return ready_.find(type); }
+  const ReadyBlock& all_ready() const { return ready_; }
   // The RRset that `ready`, one of this node's, is the wire form of.
-  const RRset& rrset_of(const ReadyRRset& ready) const {
-    return table_->rrsets[static_cast<std::size_t>(&ready - table_->ready.data())];
-  }
+  const RRset& rrset_of(const ReadyRRset& ready) const { return content_->rrsets()[ready.index]; }
 
-  const std::shared_ptr<const RRsetTable>& table() const { return table_; }
+  const std::shared_ptr<const NodeContent>& content() const { return content_; }
 
  private:
   friend class NameTrie;
@@ -62,9 +66,8 @@ class ZoneNode {
   mutable std::atomic<std::uint32_t> references_{0};
   std::uint32_t children_;
   std::uint64_t hash_;
-  std::shared_ptr<const RRsetTable> table_;
-  Bytes folded_owner_;
-  wire::Name owner_;
+  ReadyBlock ready_;  // of content_, without the way through it
+  std::shared_ptr<const NodeContent> content_;
 };
 
 }  // namespace mutua::authority

@@ -10,15 +10,12 @@ namespace {
 
 using wire::RRType;
 
-std::shared_ptr<const RRsetTable> make_table(const wire::Name& owner, std::vector<RRset> rrsets) {
-  static const auto empty = std::make_shared<const RRsetTable>();
-  if (rrsets.empty()) return empty;
-  auto table = std::make_shared<RRsetTable>();
+std::unique_ptr<const ZoneNode> make_node(const wire::Name& owner, std::vector<RRset> rrsets,
+                                          std::uint32_t children) {
   std::sort(rrsets.begin(), rrsets.end(),
             [](const RRset& a, const RRset& b) { return a.type < b.type; });
-  for (const RRset& rrset : rrsets) table->ready.push_back(make_ready(owner, rrset));
-  table->rrsets = std::move(rrsets);
-  return table;
+  return std::make_unique<const ZoneNode>(
+      std::make_shared<const NodeContent>(owner, std::move(rrsets)), children);
 }
 
 // RFC 1034 section 3.6.2: where a CNAME is, nothing else is, but for what DNSSEC puts beside it.
@@ -44,7 +41,7 @@ class ZoneVersionBuilder {
   explicit ZoneVersionBuilder(const wire::Name& apex) : draft_(new ZoneVersion) {
     draft_->apex_ = apex;
     draft_->folded_apex_ = FoldedName(apex);
-    draft_->nodes_.put(std::make_unique<const ZoneNode>(apex, make_table(apex, {}), 0));
+    draft_->nodes_.put(make_node(apex, {}, 0));
   }
   explicit ZoneVersionBuilder(const ZoneVersion& version) : draft_(new ZoneVersion(version)) {}
 
@@ -66,8 +63,7 @@ class ZoneVersionBuilder {
       return {};
     }
     const bool is_new = !present;
-    draft_->nodes_.put(std::make_unique<const ZoneNode>(
-        present ? present->owner() : owner, make_table(owner, std::move(rrsets)), children));
+    draft_->nodes_.put(make_node(present ? present->owner() : owner, std::move(rrsets), children));
     if (is_new) add_child(owner.parent());
     return {};
   }
@@ -82,7 +78,7 @@ class ZoneVersionBuilder {
     draft_->serial_ = parsed.serial;
     draft_->negative_soa_rrset_ = *soa;
     draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_);
+    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0);
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
@@ -104,7 +100,7 @@ class ZoneVersionBuilder {
   void add_child(const wire::Name& parent) {
     const ZoneNode* present = node(parent);
     if (present) return set_children(*present, present->children() + 1);
-    draft_->nodes_.put(std::make_unique<const ZoneNode>(parent, make_table(parent, {}), 1));
+    draft_->nodes_.put(make_node(parent, {}, 1));
     add_child(parent.parent());
   }
 
@@ -120,7 +116,7 @@ class ZoneVersionBuilder {
   }
 
   void set_children(const ZoneNode& node, std::uint32_t children) {
-    draft_->nodes_.put(std::make_unique<const ZoneNode>(node.owner(), node.table(), children));
+    draft_->nodes_.put(std::make_unique<const ZoneNode>(node.content(), children));
   }
 
   std::unique_ptr<ZoneVersion> draft_;

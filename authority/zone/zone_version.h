@@ -48,7 +48,9 @@ class ZoneVersion {
   }
 
   // The SOA as negative answers carry it: its TTL no larger than its MINIMUM (RFC 2308 section 3).
-  const ReadyRRset& negative_soa() const { return negative_soa_; }
+  const ReadyRRset& negative_soa() const {
+    return *reinterpret_cast<const ReadyRRset*>(negative_soa_.data());
+  }
   const RRset& negative_soa_rrset() const { return negative_soa_rrset_; }
 
   // Fails, changing nothing, where `change.from` is not serial(), a `before` differs from what
@@ -71,7 +73,7 @@ class ZoneVersion {
   std::size_t cut_count_ = 0;
   NameTrie nodes_;
   RRset negative_soa_rrset_;
-  ReadyRRset negative_soa_;
+  Bytes negative_soa_;  // by make_ready
 };
 
 }  // namespace mutua::authority

@@ -67,6 +67,10 @@ TEST(MasterFile, EscapesAndUnknownTypes) {
   EXPECT_THAT(records("$TTL 5\ndot\\.in A 192.0.2.5\n"), ElementsAre("dot\\.in.fed.test. 5 IN A 192.0.2.5"));
 }
 
+TEST(MasterFile, KeywordsMayBeInAnyCase) {
+  EXPECT_THAT(records("$ttl 5\nin in a 192.0.2.1\n"), ElementsAre("in.fed.test. 5 IN A 192.0.2.1"));
+}
+
 TEST(MasterFile, AnRRsetHasItsSmallestTtl) {
   EXPECT_THAT(records("a 60 A 192.0.2.1\na 30 A 192.0.2.2\n"),
               ElementsAre("a.fed.test. 30 IN A 192.0.2.1", "a.fed.test. 30 IN A 192.0.2.2"));

@@ -205,8 +205,8 @@ TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
 }
 
 std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
-  static const auto table = std::make_shared<const RRsetTable>();
-  return std::make_unique<const ZoneNode>(name("n" + std::to_string(i)), table, 0u, hash);
+  auto content = std::make_shared<const NodeContent>(name("n" + std::to_string(i)), std::vector<RRset>());
+  return std::make_unique<const ZoneNode>(std::move(content), 0u, hash);
 }
 
 TEST(NameTrie, TellsApartNamesWhoseHashesCollide) {

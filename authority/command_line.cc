@@ -1,0 +1,72 @@
+#include "authority/command_line.h"
+
+#include <getopt.h>
+
+#include <cstdio>
+#include <map>
+#include <utility>
+
+namespace mutua::authority {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: mutua-authority --config FILE [--check-config]\n"
+    "       mutua-authority --config FILE import ZONEFILE\n"
+    "       mutua-authority --config FILE explain SERVICE PORT/tcp|udp PEER\n"
+    "The nameserver of a Mutua federation.\n"
+    "  --config FILE    the configuration, see mutua-authority(8)\n"
+    "  --check-config   read the configuration, say what is wrong with it, and end\n"
+    "  import           fill an empty database with a master file (RFC 1035)\n"
+    "  explain          ask the running authority why it serves a replica, or does not\n"
+    "  --help, --version\n";
+
+CommandLine finished(int code) { return {code, {}, {}, {}}; }
+
+CommandLine misused() {
+  std::fputs(kUsage, stderr);
+  return finished(2);
+}
+
+// False where the words after the options are no command.
+bool read_command(int count, char** words, CommandLine& line) {
+  static const std::map<std::string, int> argument_counts{{"serve", 0}, {"import", 1}, {"explain", 3}};
+  line.command = count == 0 ? "serve" : words[0];
+  if (count > 0) line.arguments.assign(words + 1, words + count);
+  const auto known = argument_counts.find(line.command);
+  return known != argument_counts.end() &&
+         line.arguments.size() == static_cast<std::size_t>(known->second);
+}
+
+}  // namespace
+
+CommandLine read_command_line(int argc, char** argv) {
+  const option options[] = {{"config", required_argument, nullptr, 'c'},
+                            {"check-config", no_argument, nullptr, 'n'},
+                            {"help", no_argument, nullptr, 'h'},
+                            {"version", no_argument, nullptr, 'v'},
+                            {nullptr, 0, nullptr, 0}};
+  std::string path;
+  bool check_only = false;
+  for (int chosen; (chosen = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
+    switch (chosen) {
+      case 'c': path = optarg; break;
+      case 'n': check_only = true; break;
+      case 'h': std::fputs(kUsage, stdout); return finished(0);
+      case 'v': std::puts("mutua-authority " MUTUA_VERSION); return finished(0);
+      default: return misused();
+    }
+  }
+  CommandLine line;
+  if (path.empty() || !read_command(argc - optind, argv + optind, line)) return misused();
+  auto file = Config::load(path);
+  auto config = file ? read_authority_config(*std::move(file)) : Result<AuthorityConfig>(file.error());
+  if (!config) {
+    std::fprintf(stderr, "mutua-authority: %s\n", config.error().message().c_str());
+    return finished(1);
+  }
+  if (check_only) return finished(0);
+  line.config = *std::move(config);
+  return line;
+}
+
+}  // namespace mutua::authority

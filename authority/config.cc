@@ -1,0 +1,94 @@
+#include "authority/config.h"
+
+#include <sstream>
+#include <utility>
+
+#include "base/durable_file.h"
+#include "base/encoding.h"
+#include "trust/mac.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr int kDnsPort = 53;
+constexpr std::size_t kLargestSecretFile = 4096;
+
+Result<std::vector<SocketAddress>> read_addresses(Config& file, std::string_view key) {
+  std::vector<SocketAddress> addresses;
+  for (const std::string& text : file.list(key)) {
+    const auto address = SocketAddress::parse(text, kDnsPort);
+    if (!address) return file.error_at(key, address.error().message());
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+// "<name> <algorithm> <path of a file with the base64 secret>"
+Result<TsigKey> read_tsig_key(const std::string& text) {
+  std::istringstream words(text);
+  std::string name, algorithm, path, more;
+  words >> name >> algorithm >> path;
+  if (path.empty() || words >> more) return Error("expected: name algorithm path");
+  if (!trust::is_mac_algorithm(algorithm)) return Error("unknown algorithm: " + algorithm);
+  TsigKey key;
+  key.name = TRY(wire::Name::parse(name));
+  key.algorithm = algorithm;
+  const Bytes content = TRY(read_file(path, kLargestSecretFile));
+  auto secret = base64_decode(as_text(content));
+  if (!secret || secret->empty()) return Error(path + ": not a base64 secret");
+  key.secret = *std::move(secret);
+  return key;
+}
+
+Result<void> read_server(Config& file, AuthorityConfig& config) {
+  config.server.listen = TRY(read_addresses(file, "listen"));
+  if (config.server.listen.empty())
+    return file.error_at("listen", "at least one address is needed");
+  config.server.udp_workers = static_cast<unsigned>(TRY(file.number("workers", 1, 1, 256)));
+  TcpLimits& tcp = config.server.tcp;
+  tcp.connections = TRY(file.number("tcp_connections", tcp.connections, 1, 100'000));
+  tcp.idle = TRY(file.duration("tcp_idle", tcp.idle));
+  if (tcp.idle < std::chrono::seconds(1)) return file.error_at("tcp_idle", "must be at least 1s");
+  return {};
+}
+
+Result<void> read_unknown_names(Config& file, AuthorityConfig& config) {
+  const std::string mode = TRY(file.text("unknown_names", "refuse"));
+  if (mode != "refuse" && mode != "forward")
+    return file.error_at("unknown_names", "must be refuse or forward, not " + mode);
+  config.unknown_names = mode == "forward" ? UnknownNames::forward : UnknownNames::refuse;
+  config.upstreams = TRY(read_addresses(file, "upstream"));
+  if (mode == "forward" && config.upstreams.empty())
+    return file.error_at("upstream", "needed where unknown_names = forward");
+  if (mode == "refuse" && !config.upstreams.empty())
+    return file.error_at("upstream", "has no use where unknown_names = refuse");
+  return {};
+}
+
+}  // namespace
+
+Result<AuthorityConfig> read_authority_config(Config file) {
+  AuthorityConfig config;
+  const auto zone = wire::Name::parse(TRY(file.required_text("zone")));
+  if (!zone) return file.error_at("zone", zone.error().message());
+  if (zone->is_root()) return file.error_at("zone", "the root is not a federation's zone");
+  config.zone = *zone;
+  config.database = TRY(file.required_text("database"));
+  config.zone_file = TRY(file.text("zone_file", ""));
+  config.control_socket = TRY(file.text("control_socket", ""));
+  TRY(read_server(file, config));
+  TRY(read_unknown_names(file, config));
+  for (const std::string& text : file.list("tsig_key")) {
+    auto key = read_tsig_key(text);
+    if (!key) return file.error_at("tsig_key", key.error().message());
+    config.writer.tsig_keys.push_back(*std::move(key));
+  }
+  FederationPolicy& policy = config.writer.federation;
+  policy.require_trusted_base =
+      TRY(file.yes_no("require_trusted_base", policy.require_trusted_base));
+  policy.hosting_grace = TRY(file.number("hosting_grace", policy.hosting_grace, 0, 1'000'000));
+  TRY(file.finish());
+  return config;
+}
+
+}  // namespace mutua::authority

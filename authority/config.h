@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "authority/server/server.h"
+#include "authority/writer/writer.h"
+#include "base/config.h"
+#include "base/socket_address.h"
+#include "wire/name.h"
+
+namespace mutua::authority {
+
+enum class UnknownNames { refuse, forward };
+
+// mutua-authority's configuration file; authority/mutua-authority.8 describes the keys.
+struct AuthorityConfig {
+  wire::Name zone;
+  std::filesystem::path database;
+  std::filesystem::path zone_file;       // empty: the database must hold a zone already
+  std::filesystem::path control_socket;  // empty: there is none
+  ServerConfig server;
+  UnknownNames unknown_names = UnknownNames::refuse;
+  std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
+  WriterConfig writer;
+};
+
+// Reads the secrets that the file names, too.
+Result<AuthorityConfig> read_authority_config(Config file);
+
+}  // namespace mutua::authority

@@ -1,0 +1,80 @@
+// mutua-authority: parse, construct, run. What stands later is destroyed earlier.
+
+#include <csignal>
+
+#include "authority/command_line.h"
+#include "authority/commands.h"
+#include "authority/process.h"
+#include "authority/server/forwarder.h"
+#include "authority/server/server.h"
+#include "authority/store/sqlite_store.h"
+#include "authority/writer/writer.h"
+#include "base/log.h"
+#include "control/control.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr std::chrono::seconds kUpstreamPatience{4};  // less than most stub resolvers'
+
+Taker updates_to(Writer& writer) {
+  return [&writer](Handover handover) {
+    return writer.submit({std::move(handover.message), handover.source,
+                          handover.transport == Transport::tcp, std::move(handover.reply)});
+  };
+}
+
+Taker questions_to(Forwarder* forwarder) {
+  if (!forwarder) return {};
+  return [forwarder](Handover handover) { return forwarder->take(std::move(handover)); };
+}
+
+Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
+  const sigset_t end_signals = block_end_signals();
+  TRY(raise_descriptor_limit(config.server.tcp.connections));
+  TRY(import_where_empty(store, config));
+  const auto writer = TRY(Writer::create(store, config.writer, system_clock()));
+  Catalog& catalog = writer->catalog();
+  std::unique_ptr<Forwarder> forwarder;
+  if (config.unknown_names == UnknownNames::forward)
+    forwarder = std::make_unique<Forwarder>(
+        TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
+  const auto server = TRY(Server::create(config.server, catalog, updates_to(*writer),
+                                         questions_to(forwarder.get())));
+  std::unique_ptr<control::Server> control;
+  if (!config.control_socket.empty())
+    control = TRY(control::Server::create(
+        config.control_socket, 0600, [&](const boost::json::object& request, const auto&) {
+          return handle_control(catalog, config.writer.federation, request);
+        }));
+
+  writer->start();
+  server->start();
+  announce(*server, *catalog.current());
+  int signal = 0;
+  sigwait(&end_signals, &signal);
+  log::info("authority.ending", {{"signal", signal}});
+  writer->stop();  // first, so that what it took is answered
+  server->stop();
+  return {};
+}
+
+Result<void> run(const CommandLine& line) {
+  if (line.command == "explain") return explain(line.config, line.arguments);
+  const auto store = TRY(SqliteStore::open(line.config.database, line.config.zone));
+  if (line.command == "import")
+    return import_master_file(*store, line.config.zone, line.arguments.front());
+  return serve(line.config, *store);
+}
+
+}  // namespace
+}  // namespace mutua::authority
+
+int main(int argc, char** argv) {
+  const auto line = mutua::authority::read_command_line(argc, argv);
+  if (line.exit_code) return *line.exit_code;
+  const auto ended = mutua::authority::run(line);
+  if (ended) return 0;
+  mutua::log::error("authority.failed", {{"cause", ended.error().message()}});
+  return 1;
+}

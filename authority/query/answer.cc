@@ -1,0 +1,260 @@
+#include "authority/query/answer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "authority/query/lookup.h"
+#include "authority/query/request.h"
+#include "authority/query/response_writer.h"
+#include "wire/message.h"
+
+namespace mutua::authority {
+namespace {
+
+using wire::Rcode;
+using wire::RRType;
+
+constexpr unsigned kMostHops = 16;  // CNAME and DNAME records followed in one answer
+constexpr std::array<std::uint8_t, 10> kLookasideLabel{9,   'l', 'o', 'o', 'k',
+                                                       'a', 's', 'i', 'd', 'e'};
+
+// Answers one well-formed question about a name of the zone.
+class ZoneAnswer {
+ public:
+  // `name` is what is looked up; it is the question's name unless `lookaside`.
+  ZoneAnswer(const ZoneVersion& version, const FoldedName& name, RRType type, BytesView question_name,
+             ResponseWriter& writer)
+      : version_(version),
+        type_(type),
+        writer_(writer),
+        name_(name),
+        name_is_question_(name.size() == question_name.size()),
+        owner_{kQuestionNameOffset, false, question_name} {}
+
+  Rcode run() {
+    for (unsigned hop = 0; hop < kMostHops; ++hop) {
+      const std::uint64_t hash = name_hash(name_.wire());
+      const Lookup lookup = look_up(version_, name_, hash, type_);
+      switch (lookup.kind) {
+        case Lookup::Kind::name_error: return negative(Rcode::nxdomain);
+        case Lookup::Kind::delegation: return refer(lookup);
+        case Lookup::Kind::dname:
+          if (const auto done = substitute(lookup)) return *done;
+          break;
+        case Lookup::Kind::found:
+        case Lookup::Kind::wildcard:
+          if (const auto done = answer_from(lookup)) return *done;
+          break;
+      }
+      if (!name_.is_at_or_below(version_.folded_apex().wire(), version_.folded_apex().label_count()))
+        return Rcode::noerror;  // the client goes on elsewhere
+    }
+    return Rcode::noerror;
+  }
+
+ private:
+  // From the node that speaks for the name. Nothing where a CNAME was followed.
+  std::optional<Rcode> answer_from(const Lookup& lookup) {
+    const ZoneNode& node = *lookup.node;
+    OwnerPlace owner = owner_;
+    owner.is_zone_owner = name_is_question_ && lookup.kind == Lookup::Kind::found;
+    const ReadyRRset* ready = type_ == RRType::any ? smallest_of(node) : node.ready(type_);
+    if (ready) {
+      if (!put(Section::answer, node, *ready, owner)) return truncate();
+      writer_.set_authoritative();
+      add_addresses(*ready, last_rrset_at_, Glue::optional);
+      return Rcode::noerror;
+    }
+    ready = type_ == RRType::any ? nullptr : node.ready(RRType::cname);
+    if (!ready) return negative(Rcode::noerror);
+    if (!put(Section::answer, node, *ready, owner)) return truncate();
+    writer_.set_authoritative();
+    follow(node.find(RRType::cname)->rdatas.front(), ready->octets_size);
+    return std::nullopt;
+  }
+
+  // The name goes on as the target, which is the RDATA of the record just written.
+  void follow(BytesView target, std::size_t prepared_size) {
+    const bool whole = name_.read(target);
+    BASE_ASSERT(whole);
+    name_is_question_ = false;
+    // RDATA is the same size in every form but for its pointers, so it is found from the end only
+    // where the record was copied as prepared.
+    const bool as_prepared = writer_.position() - last_rrset_at_ == prepared_size;
+    owner_ = {as_prepared ? last_rrset_at_ + kPreparedRdataAt : 0, false, target};
+  }
+
+  // RFC 6672 section 3.2: the DNAME, a CNAME made from it, and on with the new name.
+  std::optional<Rcode> substitute(const Lookup& lookup) {
+    const ReadyRRset& ready = *lookup.node->ready(RRType::dname);
+    const RRset& dname = *lookup.node->find(RRType::dname);
+    if (!put(Section::answer, *lookup.node, ready, place_of(lookup))) return truncate();
+    writer_.set_authoritative();
+    const BytesView prefix = name_.wire().first(name_.suffix_offset(lookup.labels));
+    FoldedName target;
+    if (!target.join(prefix, dname.rdatas.front())) return Rcode::yxdomain;
+    const std::size_t record_at = writer_.position();
+    if (!writer_.put_record(Section::answer, RRType::cname, dname.ttl, target.wire(), owner_))
+      return truncate();
+    const std::size_t owner_size = owner_.at != 0 ? 2 : owner_.name.size();
+    name_ = target;
+    name_is_question_ = false;
+    owner_ = {record_at + owner_size + kFixedSize, false, name_.wire()};
+    return std::nullopt;
+  }
+
+  Rcode refer(const Lookup& lookup) {
+    const ReadyRRset& ready = *lookup.node->ready(RRType::ns);
+    cut_ = lookup.node;
+    if (!put(Section::authority, *lookup.node, ready, place_of(lookup))) return truncate();
+    if (!add_addresses(ready, last_rrset_at_, Glue::required)) return truncate();
+    return Rcode::noerror;
+  }
+
+  Rcode negative(Rcode rcode) {
+    writer_.set_authoritative();
+    const std::size_t apex_at =
+        kQuestionNameOffset + name_.suffix_offset(version_.folded_apex().label_count());
+    const OwnerPlace written_out{0, false, version_.apex().wire()};
+    const bool fits = name_is_question_
+                          ? writer_.put_prepared(Section::authority, version_.negative_soa(), apex_at)
+                          : writer_.put(Section::authority, version_.negative_soa_rrset(), written_out);
+    if (!fits) truncate();
+    return rcode;
+  }
+
+  enum class Glue { optional, required };
+
+  // The addresses of the RRset's targets. False where an address is left out without which the
+  // answer is of no use: the glue of a nameserver inside the delegated zone (RFC 9471).
+  bool add_addresses(const ReadyRRset& ready, std::size_t rrset_at, Glue glue) {
+    const bool as_prepared = writer_.position() - rrset_at == ready.octets_size;
+    for (const ReadyRRset::Target& target : ready.targets()) {
+      const BytesView target_name = ready.target_name(target);
+      const ZoneNode* node = version_.node(target_name, target.hash);
+      if (!node) continue;
+      const bool in_rdata = as_prepared && target.rdata_name_at != 0;
+      const OwnerPlace owner{in_rdata ? rrset_at + target.rdata_name_at : 0, false, target_name};
+      for (const RRType type : {RRType::a, RRType::aaaa}) {
+        const ReadyRRset* addresses = node->ready(type);
+        if (!addresses || put(Section::additional, *node, *addresses, owner)) continue;
+        return glue == Glue::optional || !is_below_cut(target_name);
+      }
+    }
+    return true;
+  }
+
+  bool is_below_cut(BytesView name) const {
+    const BytesView cut = cut_->folded_owner();
+    return name.size() >= cut.size() &&
+           std::equal(cut.begin(), cut.end(), name.end() - static_cast<std::ptrdiff_t>(cut.size()));
+  }
+
+  // RFC 8482 section 4.1.
+  static const ReadyRRset* smallest_of(const ZoneNode& node) {
+    const ReadyRRset* smallest = nullptr;
+    for (unsigned i = 0; i < node.all_ready().size(); ++i) {
+      const ReadyRRset& ready = node.all_ready().at(i);
+      if (!smallest || ready.octets_size < smallest->octets_size) smallest = &ready;
+    }
+    return smallest;
+  }
+
+  // The owner of an ancestor's records: the tail of the question's name, as long as that is asked.
+  OwnerPlace place_of(const Lookup& lookup) const {
+    const BytesView name = lookup.node->owner().wire();
+    if (!name_is_question_) return {0, false, name};
+    return {kQuestionNameOffset + name_.suffix_offset(lookup.labels), true, name};
+  }
+
+  bool put(Section section, const ZoneNode& node, const ReadyRRset& ready, const OwnerPlace& owner) {
+    if (section != Section::additional) last_rrset_at_ = writer_.position();
+    if (ResponseWriter::fits_prepared(ready, owner))
+      return writer_.put_prepared(section, ready, owner.at);
+    return writer_.put(section, node.rrset_of(ready), owner);
+  }
+
+  Rcode truncate() {
+    writer_.truncate();
+    return Rcode::noerror;
+  }
+
+  static constexpr std::size_t kFixedSize = 10;        // TYPE, CLASS, TTL, RDLENGTH
+  static constexpr std::size_t kPreparedRdataAt = 12;  // behind a pointer and the fixed part
+
+  const ZoneVersion& version_;
+  const RRType type_;
+  ResponseWriter& writer_;
+  FoldedName name_;
+  bool name_is_question_;
+  OwnerPlace owner_;  // of name_
+  std::size_t last_rrset_at_ = 0;
+  const ZoneNode* cut_ = nullptr;
+};
+
+// What a question of this type and class gets before any name is looked at, if anything.
+std::optional<Rcode> reject_type(const Request& request) {
+  if (request.rclass != static_cast<std::uint16_t>(wire::RRClass::in)) return Rcode::refused;
+  switch (request.type) {
+    case RRType::any: return std::nullopt;
+    case RRType::axfr:
+    case RRType::ixfr: return Rcode::refused;
+    case RRType::maila:
+    case RRType::mailb: return Rcode::notimp;
+    default: break;
+  }
+  if (wire::is_meta(request.type)) return Rcode::formerr;
+  return std::nullopt;
+}
+
+// PROTOCOL.md, "Names": the records of www.example.org live at www.example.org.lookaside.<apex>.
+// Only data answers: for whatever else, the name's own DNS speaks.
+bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWriter& writer) {
+  FoldedName aside;
+  if (request.name.label_count() == 0) return false;
+  if (!aside.join(kLookasideLabel, version.folded_apex().wire()) || !version.node(aside.wire()))
+    return false;
+  const FoldedName subtree = aside;
+  const BytesView labels = request.name.wire().first(request.name.size() - 1);
+  if (!aside.join(labels, subtree.wire())) return false;
+  const ZoneNode* node = version.node(aside.wire());
+  if (!node || request.type == RRType::any || !node->ready(request.type)) return false;
+  ZoneAnswer(version, aside, request.type, request.question.first(request.name.size()), writer).run();
+  return true;
+}
+
+}  // namespace
+
+Answered answer(BytesView message, Transport transport, Recursion recursion,
+                const ZoneVersion& version, std::span<std::uint8_t> out) {
+  Request request;
+  parse_request(message, request);
+  if (request.kind == RequestKind::silent) return {Answered::Kind::silent, 0};
+  if (request.kind == RequestKind::update) return {Answered::Kind::update, 0};
+
+  const std::size_t limit =
+      transport == Transport::tcp ? kTcpResponseSize
+                                  : std::min<std::size_t>(request.udp_size, kUdpResponseSize);
+  ResponseWriter writer(out, limit, request);
+  if (recursion == Recursion::offered) writer.set_recursion_available();
+  const auto respond = [&](Rcode rcode) {
+    return Answered{Answered::Kind::response, writer.finish(rcode)};
+  };
+
+  if (request.kind == RequestKind::malformed) return respond(Rcode::formerr);
+  if (request.kind == RequestKind::other) return respond(Rcode::notimp);
+  if (request.edns_version != 0) return respond(Rcode::badvers);
+  if (const auto rcode = reject_type(request)) return respond(*rcode);
+
+  const FoldedName& apex = version.folded_apex();
+  if (request.name.is_at_or_below(apex.wire(), apex.label_count())) {
+    const BytesView question_name = request.question.first(request.name.size());
+    return respond(
+        ZoneAnswer(version, request.name, request.type, question_name, writer).run());
+  }
+  if (answer_aside(version, request, writer)) return respond(Rcode::noerror);
+  writer.set_extended_error(wire::ExtendedError::not_authoritative);
+  return {Answered::Kind::not_ours, writer.finish(Rcode::refused)};
+}
+
+}  // namespace mutua::authority

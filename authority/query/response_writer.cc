@@ -1,0 +1,128 @@
+#include "authority/query/response_writer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "wire/message.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr std::uint16_t kPointer = 0xC000;
+constexpr std::size_t kLastPointerTarget = 0x3FFF;
+constexpr std::size_t kOptSize = 11;
+constexpr std::size_t kExtendedErrorSize = 6;
+constexpr std::size_t kFixedSize = 10;  // TYPE, CLASS, TTL, RDLENGTH
+
+}  // namespace
+
+ResponseWriter::ResponseWriter(std::span<std::uint8_t> out, std::size_t limit,
+                               const Request& request)
+    : out_(out.data()),
+      limit_(std::min(limit, out.size()) - (request.has_edns ? kOptSize + kExtendedErrorSize : 0)),
+      request_(request) {
+  std::copy(request.question.begin(), request.question.end(), out_ + wire::kHeaderSize);
+  size_ = question_end_ = wire::kHeaderSize + request.question.size();
+}
+
+bool ResponseWriter::fits_prepared(const ReadyRRset& ready, const OwnerPlace& owner) {
+  // Without pointers inside the RDATA it does not matter what name stands at the owner's place.
+  const bool only_owner_pointers = ready.pointer_count == ready.record_count;
+  return owner.at != 0 && owner.at + kLargestName <= kLastPointerTarget &&
+         (owner.is_zone_owner || only_owner_pointers);
+}
+
+bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std::size_t owner_at) {
+  const BytesView octets = ready.octets();
+  if (ready.record_count == 0 || limit_ - size_ < octets.size()) return false;
+  std::uint8_t* const start = out_ + size_;
+  std::memcpy(start, octets.data(), octets.size());
+  if (owner_at != kQuestionNameOffset) {
+    for (const std::uint16_t at : ready.pointers())
+      store_u16(start + at, static_cast<std::uint16_t>(load_u16(start + at) + owner_at -
+                                                       kQuestionNameOffset));
+  }
+  size_ += octets.size();
+  count(section, ready.record_count);
+  return true;
+}
+
+bool ResponseWriter::put(Section section, const RRset& rrset, const OwnerPlace& owner) {
+  const std::size_t start = size_;
+  for (const Bytes& rdata : rrset.rdatas) {
+    if (put_owned(rrset.type, rrset.ttl, rdata, owner)) continue;
+    size_ = start;
+    return false;
+  }
+  count(section, rrset.rdatas.size());
+  return true;
+}
+
+bool ResponseWriter::put_record(Section section, wire::RRType type, std::uint32_t ttl,
+                                BytesView rdata, const OwnerPlace& owner) {
+  if (!put_owned(type, ttl, rdata, owner)) return false;
+  count(section, 1);
+  return true;
+}
+
+bool ResponseWriter::put_owned(wire::RRType type, std::uint32_t ttl, BytesView rdata,
+                               const OwnerPlace& owner) {
+  const bool pointed_at = owner.at != 0 && owner.at <= kLastPointerTarget;
+  const std::size_t owner_size = pointed_at ? 2 : owner.name.size();
+  if (limit_ - size_ < owner_size + kFixedSize + rdata.size()) return false;
+  std::uint8_t* at = out_ + size_;
+  if (pointed_at)
+    store_u16(at, static_cast<std::uint16_t>(kPointer | owner.at));
+  else
+    std::memcpy(at, owner.name.data(), owner_size);
+  at += owner_size;
+  store_u16(at, static_cast<std::uint16_t>(type));
+  store_u16(at + 2, static_cast<std::uint16_t>(wire::RRClass::in));
+  store_u32(at + 4, ttl);
+  store_u16(at + 8, static_cast<std::uint16_t>(rdata.size()));
+  std::copy(rdata.begin(), rdata.end(), at + kFixedSize);
+  size_ += owner_size + kFixedSize + rdata.size();
+  return true;
+}
+
+void ResponseWriter::truncate() {
+  size_ = question_end_;
+  counts_ = {};
+  truncated_ = true;
+}
+
+std::size_t ResponseWriter::finish(wire::Rcode rcode) {
+  if (request_.has_edns) put_opt(rcode);
+  store_u16(out_, request_.id);
+  out_[2] = static_cast<std::uint8_t>(0x80 | request_.opcode << 3 | (authoritative_ ? 0x04 : 0) |
+                                      (truncated_ ? 0x02 : 0) | (request_.recursion_desired ? 1 : 0));
+  out_[3] = static_cast<std::uint8_t>((recursion_available_ ? 0x80 : 0) |
+                                      (request_.checking_disabled ? 0x10 : 0) |
+                                      (static_cast<unsigned>(rcode) & 15));
+  store_u16(out_ + 4, request_.question.empty() ? 0 : 1);
+  store_u16(out_ + 6, counts_[0]);
+  store_u16(out_ + 8, counts_[1]);
+  store_u16(out_ + 10, static_cast<std::uint16_t>(counts_[2] + (request_.has_edns ? 1 : 0)));
+  return size_;
+}
+
+// RFC 6891 section 6.1: nothing of the request is echoed but DO.
+void ResponseWriter::put_opt(wire::Rcode rcode) {
+  std::uint8_t* const opt = out_ + size_;
+  opt[0] = 0;
+  store_u16(opt + 1, static_cast<std::uint16_t>(wire::RRType::opt));
+  store_u16(opt + 3, wire::kEdnsUdpSize);
+  opt[5] = static_cast<std::uint8_t>(static_cast<unsigned>(rcode) >> 4);
+  opt[6] = 0;  // version
+  store_u16(opt + 7, request_.dnssec_ok ? 0x8000 : 0);
+  store_u16(opt + 9, 0);
+  size_ += kOptSize;
+  if (!extended_error_) return;
+  store_u16(opt + 9, kExtendedErrorSize);  // RFC 8914 section 2
+  store_u16(opt + 11, wire::edns_code::extended_error);
+  store_u16(opt + 13, 2);
+  store_u16(opt + 15, static_cast<std::uint16_t>(*extended_error_));
+  size_ += kExtendedErrorSize;
+}
+
+}  // namespace mutua::authority

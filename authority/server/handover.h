@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+
+#include "authority/query/answer.h"
+#include "base/bytes.h"
+#include "base/socket_address.h"
+
+namespace mutua::authority {
+
+// A message that the query path does not answer itself: an UPDATE, or a question to forward.
+struct Handover {
+  Bytes message;
+  SocketAddress source;
+  Transport transport = Transport::udp;
+  // To be called once, from any thread, with the response; empty octets mean that none is sent.
+  // Never blocks. May be called after the server has ended.
+  std::function<void(Bytes response)> reply;
+};
+
+// Takes a message over. Called on the server's threads, so it must not block. False where it is
+// full: the message is dropped (UDP) or the connection closed (TCP), so that the client comes again.
+using Taker = std::function<bool(Handover)>;
+
+}  // namespace mutua::authority

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <span>
+
+#include "authority/server/handover.h"
+#include "authority/zone/zone_version.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/socket_address.h"
+#include "base/unique_fd.h"
+
+namespace mutua::authority {
+
+// One client's TCP connection: requests and responses, each behind its length in two octets
+// (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in which they
+// are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows sockets and time.
+class TcpConnection {
+ public:
+  static constexpr std::size_t kMostUnsent = 128 * 1024;  // octets of responses; one more may begin
+  static constexpr unsigned kMostOwed = 64;               // messages handed over and not replied yet
+
+  TcpConnection(UniqueFd socket, SocketAddress peer, std::uint64_t id)
+      : socket_(std::move(socket)), peer_(peer), id_(id) {}
+
+  // What to do with a message that answer() does not answer; false closes the connection.
+  using HandOver = std::function<bool(Answered::Kind kind, BytesView message)>;
+
+  // Takes octets that came. Nothing is answered before answer_requests().
+  void received(BytesView octets) { append(in_, octets); }
+  // Answers the whole requests that came, as far as the limits let it; true if there were any.
+  // `scratch` has kTcpResponseSize octets.
+  bool answer_requests(const ZoneVersion& version, Recursion recursion, const HandOver& hand_over,
+                       std::span<std::uint8_t> scratch);
+  // Queues the response to a message that was handed over; empty: there is none.
+  void replied(BytesView response);
+
+  BytesView unsent() const { return BytesView(out_).subspan(out_sent_); }
+  void sent(std::size_t octets);
+
+  // False while the limits are reached: what is there must leave first.
+  bool wants_input() const { return !peer_is_done_ && !at_limit(); }
+  void peer_finished() { peer_is_done_ = true; }
+  // Nothing is owed and nothing more can come.
+  bool is_finished() const { return broken_ || (peer_is_done_ && is_idle() && !has_request()); }
+  bool is_idle() const { return owed_ == 0 && unsent().empty(); }
+  void break_off() { broken_ = true; }
+
+  int fd() const { return socket_.get(); }
+  const SocketAddress& peer() const { return peer_; }
+  std::uint64_t id() const { return id_; }
+
+  // Kept by the server.
+  SteadyTime last_progress{};
+  std::uint32_t watched_events = 0;
+  std::list<std::uint64_t>::iterator place_by_progress{};
+
+ private:
+  bool has_request() const { return in_.size() >= 2 && in_.size() - 2 >= load_u16(in_.data()); }
+  bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed; }
+  bool answer_one(BytesView message, const ZoneVersion& version, Recursion recursion,
+                  const HandOver& hand_over, std::span<std::uint8_t> scratch);
+  void queue(BytesView response);
+
+  UniqueFd socket_;
+  SocketAddress peer_;
+  std::uint64_t id_;
+  Bytes in_, out_;
+  std::size_t out_sent_ = 0;
+  unsigned owed_ = 0;
+  bool peer_is_done_ = false;
+  bool broken_ = false;
+};
+
+}  // namespace mutua::authority

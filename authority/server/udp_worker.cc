@@ -1,0 +1,182 @@
+#include "authority/server/udp_worker.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr unsigned kBatchSize = 64;
+constexpr std::size_t kRequestSize = 4096;  // octets; longer datagrams come cut and are malformed
+// Not a power of two apart, so that the starts of 64 buffers do not fall into the same cache sets.
+constexpr std::size_t kRequestStride = kRequestSize + 192;
+constexpr std::size_t kResponseStride = kUdpResponseSize + 112;
+static_assert(kRequestStride % 64 == 0 && kResponseStride % 64 == 0);
+
+// Room for the address that a datagram was sent to: in_pktinfo or in6_pktinfo.
+struct alignas(cmsghdr) Control {
+  std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))> octets;
+};
+
+// Turns what the kernel said of a datagram's destination into the source of the response. The
+// interface is left to the routes, except for link-local addresses, which mean nothing without it.
+void reverse_control(msghdr& header) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control; control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      auto* info = reinterpret_cast<in_pktinfo*>(CMSG_DATA(control));
+      info->ipi_ifindex = 0;
+    } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      auto* info = reinterpret_cast<in6_pktinfo*>(CMSG_DATA(control));
+      if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr)) info->ipi6_ifindex = 0;
+    }
+  }
+}
+
+// Where one late response goes, and from where.
+struct ReturnPath {
+  sockaddr_storage peer;
+  socklen_t peer_size;
+  Control control;
+  std::size_t control_size;
+};
+
+void send_late(int socket, ReturnPath path, Bytes response) {
+  if (response.empty()) return;
+  iovec octets{response.data(), response.size()};
+  msghdr header{};
+  header.msg_name = &path.peer;
+  header.msg_namelen = path.peer_size;
+  header.msg_iov = &octets;
+  header.msg_iovlen = 1;
+  header.msg_control = path.control_size != 0 ? &path.control : nullptr;
+  header.msg_controllen = path.control_size;
+  // A response that the kernel has no room for is lost, as any datagram may be.
+  [[maybe_unused]] const ssize_t sent = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+}  // namespace
+
+struct UdpWorker::Batch {
+  explicit Batch(Catalog& catalog) : reader(catalog) {
+    for (unsigned i = 0; i < kBatchSize; ++i) {
+      request_octets[i] = {requests.data() + i * kRequestStride, kRequestSize};
+      in[i].msg_hdr.msg_iov = &request_octets[i];
+      in[i].msg_hdr.msg_iovlen = 1;
+      in[i].msg_hdr.msg_name = &peers[i];
+      in[i].msg_hdr.msg_control = &controls[i];
+    }
+  }
+
+  std::uint8_t* response(unsigned index) { return responses.data() + index * kResponseStride; }
+
+  Catalog::Reader reader;
+  unsigned received = 0;
+  unsigned to_send = 0;
+  std::array<mmsghdr, kBatchSize> in{}, out{};
+  std::array<iovec, kBatchSize> request_octets{}, response_octets{};
+  std::array<sockaddr_storage, kBatchSize> peers{};
+  std::array<Control, kBatchSize> controls{};
+  alignas(64) std::array<std::uint8_t, kBatchSize * kRequestStride> requests;
+  alignas(64) std::array<std::uint8_t, kBatchSize * kResponseStride> responses;
+};
+
+UdpWorker::UdpWorker(UniqueFd socket, Catalog& catalog, Taker update, Taker forward)
+    : socket_(std::make_shared<const UniqueFd>(std::move(socket))),
+      catalog_(catalog),
+      update_(std::move(update)),
+      forward_(std::move(forward)) {}
+
+UdpWorker::~UdpWorker() { stop(); }
+
+void UdpWorker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void UdpWorker::stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  // Wakes the receive, also on a socket that is not connected (it then says ENOTCONN). Sending
+  // stays possible.
+  ::shutdown(socket_->get(), SHUT_RD);
+  thread_.join();
+}
+
+void UdpWorker::run() {
+  const auto batch = std::make_unique<Batch>(catalog_);
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    receive_into(*batch);
+    if (batch->received == 0) continue;
+    answer_all(*batch);
+    unsigned sent = 0;
+    while (sent < batch->to_send) {
+      const int count = ::sendmmsg(socket_->get(), &batch->out[sent], batch->to_send - sent, 0);
+      // The first of the rest cannot be sent (its peer is unreachable, say): on with the next.
+      sent += count > 0 ? static_cast<unsigned>(count) : errno == EINTR ? 0 : 1;
+    }
+  }
+}
+
+void UdpWorker::receive_into(Batch& batch) {
+  for (mmsghdr& message : batch.in) {
+    message.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    message.msg_hdr.msg_controllen = sizeof(Control);
+  }
+  const int count =
+      ::recvmmsg(socket_->get(), batch.in.data(), kBatchSize, MSG_WAITFORONE, nullptr);
+  batch.received = count > 0 ? static_cast<unsigned>(count) : 0;
+  const bool expected = count >= 0 || errno == EAGAIN || errno == EINTR;
+  if (!expected) log::warning("udp.receive_failed", {{"errno", errno}});
+}
+
+void UdpWorker::answer_all(Batch& batch) {
+  const auto version = batch.reader.pin();
+  const Recursion recursion = forward_ ? Recursion::offered : Recursion::refused;
+  batch.to_send = 0;
+  for (unsigned i = 0; i < batch.received; ++i) {
+    const BytesView message(static_cast<const std::uint8_t*>(batch.request_octets[i].iov_base),
+                            batch.in[i].msg_len);
+    std::uint8_t* const response = batch.response(batch.to_send);
+    const Answered answered =
+        answer(message, Transport::udp, recursion, *version, {response, kUdpResponseSize});
+    if (answered.kind == Answered::Kind::silent) continue;
+    msghdr& header = batch.in[i].msg_hdr;
+    reverse_control(header);
+    const bool forwards = answered.kind == Answered::Kind::not_ours && forward_ &&
+                          asks_for_recursion(message);
+    if (forwards || answered.kind == Answered::Kind::update) {
+      hand_over(forwards ? forward_ : update_, batch, i);
+      continue;
+    }
+    batch.response_octets[batch.to_send] = {response, answered.size};
+    msghdr& out = batch.out[batch.to_send++].msg_hdr;
+    out = header;
+    out.msg_iov = &batch.response_octets[batch.to_send - 1];
+    out.msg_flags = 0;
+    if (out.msg_controllen == 0) out.msg_control = nullptr;
+  }
+}
+
+void UdpWorker::hand_over(const Taker& taker, Batch& batch, unsigned index) {
+  const msghdr& header = batch.in[index].msg_hdr;
+  const auto* octets = static_cast<const std::uint8_t*>(batch.request_octets[index].iov_base);
+  const ReturnPath path{batch.peers[index], header.msg_namelen, batch.controls[index],
+                        header.msg_controllen};
+  Handover handover;
+  handover.message.assign(octets, octets + batch.in[index].msg_len);
+  handover.source =
+      SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&path.peer), path.peer_size);
+  handover.transport = Transport::udp;
+  handover.reply = [socket = socket_, path](Bytes response) {
+    send_late(socket->get(), path, std::move(response));
+  };
+  // Where it is full, the datagram is dropped and the client tries again.
+  [[maybe_unused]] const bool taken = taker(std::move(handover));
+}
+
+}  // namespace mutua::authority

@@ -1,0 +1,91 @@
+#include "authority/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace mutua::authority {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class AuthorityConfigTest : public testing::Test {
+ protected:
+  AuthorityConfigTest() {
+    std::ofstream(secret_) << "c2VjcmV0IG9mIGEgdGVzdA==\n";
+    std::ofstream(empty_) << "";
+  }
+  ~AuthorityConfigTest() override {
+    std::filesystem::remove(secret_);
+    std::filesystem::remove(empty_);
+  }
+
+  static Result<AuthorityConfig> read(const std::string& more) {
+    const std::string text = "zone = fed.test\ndatabase = /x/zone.sqlite\nlisten = 127.0.0.1:5353\n";
+    return read_authority_config(Config::parse(text + more, "a.conf").value());
+  }
+  static std::string error(const std::string& more) {
+    const auto config = read(more);
+    return config ? "no error" : config.error().message();
+  }
+
+  const std::filesystem::path secret_ = testing::TempDir() + "secret." + std::to_string(::getpid());
+  const std::filesystem::path empty_ = testing::TempDir() + "empty." + std::to_string(::getpid());
+};
+
+TEST_F(AuthorityConfigTest, TheLeastHasSafeDefaults) {
+  const auto config = read("").value();
+  EXPECT_EQ(config.zone.to_text(), "fed.test.");
+  EXPECT_EQ(config.unknown_names, UnknownNames::refuse);
+  EXPECT_EQ(config.server.udp_workers, 1u);
+  EXPECT_EQ(config.server.tcp.connections, 1000u);
+  EXPECT_EQ(config.server.tcp.idle, std::chrono::seconds(10));
+  EXPECT_TRUE(config.writer.federation.require_trusted_base);
+  EXPECT_EQ(config.writer.federation.hosting_grace, 8u);
+  EXPECT_TRUE(config.writer.tsig_keys.empty());
+  EXPECT_TRUE(config.control_socket.empty());
+}
+
+TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
+  const auto config = read("listen = [::1]:0\nworkers = 4\nzone_file = /x/zone\ncontrol_socket = /x/c.sock\n"
+                           "unknown_names = forward\nupstream = 192.0.2.1\nupstream = [2001:db8::1]:5353\n"
+                           "tsig_key = operator hmac-sha256 " + secret_.string() + "\n"
+                           "require_trusted_base = no\nhosting_grace = 2\ntcp_connections = 20\ntcp_idle = 5s\n")
+                          .value();
+  EXPECT_THAT(config.server.listen, SizeIs(2));
+  EXPECT_EQ(config.server.udp_workers, 4u);
+  EXPECT_EQ(config.unknown_names, UnknownNames::forward);
+  ASSERT_THAT(config.upstreams, SizeIs(2));
+  EXPECT_EQ(config.upstreams[0].port(), 53);
+  ASSERT_THAT(config.writer.tsig_keys, SizeIs(1));
+  EXPECT_EQ(as_text(config.writer.tsig_keys[0].secret), "secret of a test");
+  EXPECT_EQ(config.writer.tsig_keys[0].name.to_text(), "operator.");
+  EXPECT_FALSE(config.writer.federation.require_trusted_base);
+  EXPECT_EQ(config.server.tcp.idle, std::chrono::seconds(5));
+}
+
+TEST_F(AuthorityConfigTest, ErrorsNameTheLine) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"listen = nowhere\n", "listen"},
+      {"surprise = 1\n", "a.conf:4: unknown key 'surprise'"},
+      {"workers = 0\n", "a.conf:4: workers"},
+      {"unknown_names = maybe\n", "a.conf:4: unknown_names: must be refuse or forward, not maybe"},
+      {"unknown_names = forward\n", "upstream: needed where unknown_names = forward"},
+      {"upstream = 192.0.2.1\n", "a.conf:4: upstream: has no use"},
+      {"tsig_key = operator hmac-md5 " + secret_.string() + "\n", "a.conf:4: tsig_key: unknown algorithm"},
+      {"tsig_key = operator hmac-sha256\n", "a.conf:4: tsig_key: expected: name algorithm path"},
+      {"tsig_key = operator hmac-sha256 " + empty_.string() + "\n", "not a base64 secret"},
+      {"tsig_key = operator hmac-sha256 /nonexistent/secret\n", "a.conf:4: tsig_key: "},
+      {"tcp_idle = 10ms\n", "a.conf:4: tcp_idle: must be at least 1s"},
+      {"zone = again\n", "zone is given twice"},
+  };
+  for (const auto& [more, expected] : cases) EXPECT_THAT(error(more), HasSubstr(expected)) << more;
+  EXPECT_FALSE(read_authority_config(Config::parse("zone = .\ndatabase = x\nlisten = ::1\n", "a").value()));
+  EXPECT_FALSE(read_authority_config(Config::parse("zone = x\ndatabase = x\n", "a").value()));
+}
+
+}  // namespace
+}  // namespace mutua::authority
