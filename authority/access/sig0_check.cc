@@ -136,10 +136,8 @@ std::variant<CheckedSig0, Refusal> check_sig0(const Request& request,
   const Bytes covered = wire::sig0_signed_bytes_of(request.bytes, request.message, *sig0);
   ReplayRow row;
   row.fingerprint = trust::sha256(covered);
-  // The expiration orders a key's requests: clients agree on it (300 s from now), while they set
-  // the inception to now or to 300 s ago, and one key may sign through several of them.
-  row.signed_at = nearest(sig0->expiration, now);
-  row.expiry = WallTime(std::chrono::seconds(row.signed_at + 1));
+  row.signed_at = nearest(sig0->inception, now);
+  row.expiry = WallTime(std::chrono::seconds(row.signed_at + kLongestSig0Seconds + 1));
   for (const Candidate& candidate : candidates) {
     row.key = key_id(*candidate.key_rdata);
     // Before the verification, which costs more; a forger learns only that a copy is a copy.

@@ -26,7 +26,7 @@ struct LeaseRow {
 struct ReplayRow {
   trust::Digest key;           // key_id() of a SIG(0) key, or that of a TSIG key's name
   trust::Digest fingerprint;   // of what was signed, not of the signature: ECDSA is malleable
-  std::int64_t signed_at = 0;  // seconds since 1970: SIG(0)'s expiration, or TSIG's time signed
+  std::int64_t signed_at = 0;  // seconds since 1970: inception, or TSIG's time signed
   WallTime expiry;             // from then on the signature's own times refuse a copy
 
   bool operator==(const ReplayRow&) const = default;
