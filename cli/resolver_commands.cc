@@ -1,0 +1,139 @@
+#include <boost/json/array.hpp>
+#include <charconv>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "resolver/install/nsswitch.h"
+
+namespace mutua::cli {
+namespace {
+
+using boost::json::object;
+
+constexpr const char* kLookupHelp = R"(usage: mutua lookup HOST:PORT[/udp] [--json]
+
+Shows which peers serve HOST at PORT, what this machine's resolver measured of each, and which one
+it takes next, and why.
+)";
+constexpr const char* kStatusHelp = R"(usage: mutua resolver status [--json]
+
+Shows what this machine's resolver holds.
+)";
+constexpr const char* kFlushHelp = R"(usage: mutua resolver flush
+
+Makes the resolver forget its cached lists and what it measured.
+)";
+constexpr const char* kInstallHelp = R"(usage: mutua resolver install [--file /etc/nsswitch.conf]
+
+Puts 'mutua' into the hosts line of nsswitch.conf, before 'dns'. The file is replaced as one step; the
+former one stays beside it. 'mutua resolver uninstall' undoes it.
+)";
+constexpr const char* kUninstallHelp = R"(usage: mutua resolver uninstall [--file /etc/nsswitch.conf]
+
+Takes 'mutua' out of the hosts line of nsswitch.conf.
+)";
+
+Result<object> lookup_request(const std::string& text) {
+  std::string_view rest = text;
+  std::string transport = "tcp";
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    transport = rest.substr(slash + 1);
+    rest = rest.substr(0, slash);
+  }
+  const auto colon = rest.rfind(':');
+  unsigned port = 0;
+  const char* end = rest.data() + rest.size();
+  const auto number = colon == std::string_view::npos
+                          ? std::from_chars_result{end, std::errc::invalid_argument}
+                          : std::from_chars(rest.data() + colon + 1, end, port);
+  const bool known = transport == "tcp" || transport == "udp";
+  if (number.ec != std::errc{} || number.ptr != end || port == 0 || port > 65535 || !known) {
+    return Error("expected HOST:PORT or HOST:PORT/udp, not " + text);
+  }
+  return object{{"command", "lookup"},
+                {"host", rest.substr(0, colon)},
+                {"port", port},
+                {"transport", transport}};
+}
+
+std::string with_unit(const object& candidate, std::string_view name, const char* unit) {
+  const auto* value = candidate.if_contains(name);
+  if (!value || !value->is_number()) return "-";
+  char text[48];
+  std::snprintf(text, sizeof text, "%.1f %s", value->to_number<double>(), unit);
+  return text;
+}
+
+Result<void> run_lookup(const Arguments& arguments, const Sockets& sockets) {
+  const object request = TRY(lookup_request(arguments.word(0)));
+  const object result = TRY(ask(sockets.resolver, request));
+  if (arguments.has("json")) return print_json(result);
+  if (text_of(result, "held") != "yes") {
+    print_line(arguments.word(0) + " is not held by the federation: real DNS answers for it");
+    return {};
+  }
+  print_line(text_of(result, "host") + " is " + text_of(result, "address") + " on this machine");
+  const auto* candidates = result.if_contains("candidates");
+  if (!candidates || !candidates->is_array() || candidates->get_array().empty()) {
+    print_line("no peer serves this port now");
+    return {};
+  }
+  std::vector<std::vector<std::string>> rows{
+      {"", "PEER", "ADDRESS", "VISITS", "RTT", "BANDWIDTH", "WHY"}};
+  for (const auto& value : candidates->get_array()) {
+    const object& candidate = value.as_object();
+    const std::string peer = text_of(candidate, "target");
+    rows.push_back({rows.size() == 1 ? "next" : "", peer.substr(0, std::min<std::size_t>(12, peer.find('.'))),
+                    text_of(candidate, "address"), text_of(candidate, "visits"),
+                    with_unit(candidate, "rtt_ms", "ms"),
+                    with_unit(candidate, "bandwidth_mbit_s", "Mbit/s"),
+                    text_of(candidate, "why")});
+  }
+  print_table(rows);
+  return {};
+}
+
+Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
+  const object result = TRY(ask(sockets.resolver, {{"command", "status"}}));
+  if (arguments.has("json")) return print_json(result);
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [key, value] : result) rows.push_back({std::string(key), text_of(result, key)});
+  print_table(rows);
+  return {};
+}
+
+Result<void> run_flush(const Arguments&, const Sockets& sockets) {
+  TRY(ask(sockets.resolver, {{"command", "flush"}}));
+  return {};
+}
+
+Result<void> run_install(const Arguments& arguments, const Sockets&) {
+  const std::string file = TRY(arguments.one("file", "/etc/nsswitch.conf"));
+  const bool changed = TRY(resolver::install_in(file));
+  print_line(file + (changed ? ": mutua is installed" : ": mutua was there already"));
+  return {};
+}
+
+Result<void> run_uninstall(const Arguments& arguments, const Sockets&) {
+  const std::string file = TRY(arguments.one("file", "/etc/nsswitch.conf"));
+  const bool changed = TRY(resolver::uninstall_from(file));
+  print_line(file + (changed ? ": mutua is removed" : ": mutua was not there"));
+  return {};
+}
+
+}  // namespace
+
+std::vector<Command> resolver_commands() {
+  return {
+      {"lookup", "show who serves a host and port", kLookupHelp, {{}, {"json"}, 1, 1}, run_lookup},
+      {"resolver status", "show this machine's resolver", kStatusHelp, {{}, {"json"}, 0, 0},
+       run_status},
+      {"resolver flush", "forget cached lists and measurements", kFlushHelp, {{}, {}, 0, 0},
+       run_flush},
+      {"resolver install", "let this machine's programs use Mutua", kInstallHelp,
+       {{"file"}, {}, 0, 0}, run_install},
+      {"resolver uninstall", "undo that", kUninstallHelp, {{"file"}, {}, 0, 0}, run_uninstall},
+  };
+}
+
+}  // namespace mutua::cli

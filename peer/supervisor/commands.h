@@ -1,0 +1,23 @@
+#pragma once
+
+#include "control/control.h"
+#include "peer/supervisor/supervisor.h"
+
+namespace mutua::peer {
+
+// The daemon's side of the `mutua` command: turns requests of the control socket into calls of the
+// supervisor, and what comes back into JSON.
+//
+//   {"command": "status"}                                     the peer itself
+//   {"command": "ps"}                                         the services known here
+//   {"command": "publish", "service", "kernel", "base", "disk", "ports": [], "checks": [],
+//    "memoryMib", "outbound", "admission", "everyMilliseconds", "runHere"}
+//   {"command": "host" | "stop" | "withdraw", "service"}
+//   {"command": "logs", "service"}                            {"text"}: the console's last 64 KiB
+//   {"command": "replicas" | "audit", "service"}
+//   {"command": "admit", "service", "peer"}   {"command": "deny", "service", "peer", "reason"}
+//
+// Progress is {"line": "…"}.
+control::Handler make_command_handler(Supervisor& supervisor);
+
+}  // namespace mutua::peer

@@ -1,0 +1,385 @@
+#include "peer/supervisor/replica.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/log.h"
+#include "peer/audit/run_check.h"
+#include "peer/supervisor/scratch_disk.h"
+#include "trust/random.h"
+
+namespace mutua::peer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr seconds kStartTimeout{20};
+constexpr seconds kAnswerTimeout{90};   // UML on a loaded host boots slowly
+constexpr seconds kWarmUp{5};           // after the first answer, for the right one
+constexpr milliseconds kStopGrace{4'000};
+constexpr milliseconds kCommitRetry{2'000};
+constexpr milliseconds kFirstPause{500};
+constexpr milliseconds kLongestPause{60'000};
+constexpr seconds kHealthy{60};         // served so long: the next pause is the first again
+
+std::string machine_name(const std::string& service) {
+  std::string name = service.substr(0, 48);
+  std::replace(name.begin(), name.end(), '.', '-');
+  return name;
+}
+
+vm::Protocol protocol_of(Transport transport) {
+  return transport == Transport::tcp ? vm::Protocol::tcp : vm::Protocol::udp;
+}
+
+std::string describe(const FetchProgress& progress) {
+  std::string text = progress.object + " from " + progress.source;
+  if (progress.total_bytes > 0) {
+    text += ": " + std::to_string(progress.done_bytes / 1024) + " of " +
+            std::to_string(progress.total_bytes / 1024) + " KiB";
+  }
+  return text;
+}
+
+// The owner's published checks of the first TCP port; a plain connection where it has none.
+std::vector<Check> checks_of(const SnapshotConfig& config) {
+  std::vector<Check> checks;
+  for (const std::string& text : config.checks) {
+    auto check = Check::parse(text);
+    if (check.ok() && check->is_public()) checks.push_back(std::move(*check));
+  }
+  if (checks.empty()) checks.push_back({"tcp:", TcpCheck{}});
+  return checks;
+}
+
+// No machine any more.
+void set_idle(ReplicaStatus& status, Phase phase) {
+  status.phase = phase;
+  status.ports.clear();
+  status.pid = -1;
+}
+
+}  // namespace
+
+const char* to_string(Phase phase) {
+  switch (phase) {
+    case Phase::preparing: return "preparing";
+    case Phase::fetching: return "fetching";
+    case Phase::booting: return "booting";
+    case Phase::answering: return "starting";
+    case Phase::committed: return "committed";
+    case Phase::uncommitted: return "uncommitted";
+    case Phase::waiting: return "waiting";
+    case Phase::stopped: return "stopped";
+  }
+  return "";
+}
+
+std::filesystem::path Replica::console_log(const std::filesystem::path& machines,
+                                           const std::string& service) {
+  return machines / service / "console.log";
+}
+
+Replica::Replica(const ReplicaSurroundings& surroundings, JournalEntry entry,
+                 AddressPool::Lease place,
+                 std::function<Result<void>(const JournalEntry::Held&)> on_held)
+    : surroundings_(surroundings), entry_(std::move(entry)), place_(std::move(place)),
+      on_held_(std::move(on_held)), folder_(surroundings.machines / entry_.service),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  status_.private_address = place_.address();
+  thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
+}
+
+Replica::~Replica() {
+  request_stop();
+  thread_.join();
+}
+
+void Replica::request_stop() {
+  thread_.request_stop();
+  wake();
+}
+
+void Replica::wake() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+}
+
+ReplicaStatus Replica::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+std::uint64_t Replica::wait_change(std::uint64_t version, milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, timeout, [&] { return version_ != version; });
+  return version_;
+}
+
+template <typename Change>
+void Replica::update(Change change) {
+  {
+    const std::lock_guard lock(mutex_);
+    change(status_);
+    ++version_;
+  }
+  changed_.notify_all();
+}
+
+void Replica::run(std::stop_token stop) {
+  milliseconds next_pause = kFirstPause;
+  while (!stop.stop_requested()) {
+    serving_since_.reset();
+    const auto ended = run_once(stop);
+    surroundings_.registrar.withdraw(name_);
+    if (stop.stop_requested()) break;
+    if (ended.ok()) continue;  // a newer snapshot takes over
+    const bool was_healthy = serving_since_ && steady_clock::now() - *serving_since_ > kHealthy;
+    if (was_healthy) next_pause = kFirstPause;
+    log::warning("replica.failed", {{"service", entry_.service},
+                                    {"reason", ended.error().message()},
+                                    {"retry_milliseconds", next_pause.count()}});
+    update([&](ReplicaStatus& status) {
+      set_idle(status, Phase::waiting);
+      status.detail = ended.error().message();
+      ++status.failures;
+    });
+    // wake() ends the pause: somebody wants an attempt now.
+    if (!stop.stop_requested()) wait_event(nullptr, next_pause);
+    next_pause = std::min(kLongestPause, next_pause * 2);
+  }
+  update([](ReplicaStatus& status) {
+    set_idle(status, Phase::stopped);
+    status.detail.clear();
+  });
+}
+
+Result<void> Replica::run_once(std::stop_token stop) {
+  name_ = TRY(surroundings_.directory.names().service(entry_.service));
+  const LocalSnapshot snapshot = TRY(obtain(stop));
+  std::error_code problem;
+  std::filesystem::create_directories(folder_ / "run", problem);
+  if (problem) return errno_error(problem.value(), "create " + folder_.string());
+  const auto scratch = TRY(prepare_scratch_disk(surroundings_.store, snapshot, folder_));
+  const std::unique_ptr<vm::Machine> machine = TRY(boot(snapshot, scratch));
+  auto answered = await_answer(*machine, snapshot, stop);
+  if (!answered.ok()) {
+    // What the machine wrote may be what keeps it from starting.
+    if (!stop.stop_requested()) discard_scratch_disk(scratch);
+    end(*machine);
+    return answered;
+  }
+  const auto served = serve(*machine, snapshot, stop);
+  if (machine->state() == vm::State::exited) {
+    update([](ReplicaStatus& status) {
+      ++status.restarts;
+      set_idle(status, Phase::waiting);
+    });
+  } else {
+    // Clients go elsewhere before the machine does.
+    surroundings_.registrar.withdraw(name_);
+    end(*machine);
+  }
+  return served;
+}
+
+Result<LocalSnapshot> Replica::obtain(std::stop_token stop) {
+  const bool serving = serving_since_.has_value();
+  const auto on_progress = [&](const FetchProgress& progress) {
+    update([&](ReplicaStatus& status) {
+      if (!serving) status.phase = Phase::fetching;
+      status.detail = describe(progress);
+    });
+  };
+  if (!serving) {
+    update([](ReplicaStatus& status) {
+      status.phase = Phase::preparing;
+      status.detail.clear();
+    });
+  }
+  LocalSnapshot snapshot =
+      TRY(acquire(surroundings_.directory, surroundings_.store, entry_.service,
+                  surroundings_.own_peer, entry_.held, surroundings_.limits, on_progress, stop));
+  if (entry_.held != snapshot.held()) {
+    TRY(on_held_(snapshot.held()));
+    entry_.held = snapshot.held();
+  }
+  surroundings_.offers.set(entry_.service, snapshot.offer());
+  update([&](ReplicaStatus& status) { status.manifest = snapshot.manifest.digest(); });
+  return snapshot;
+}
+
+Result<std::unique_ptr<vm::Machine>> Replica::boot(const LocalSnapshot& snapshot,
+                                                   const std::filesystem::path& scratch) {
+  vm::MachineSpec spec;
+  spec.name = machine_name(entry_.service);
+  spec.kernel = surroundings_.store.path_of(snapshot.manifest.kernel().digest);
+  spec.base_disk = surroundings_.store.path_of(snapshot.manifest.base_disk().digest);
+  spec.scratch_disk = scratch;
+  spec.memory_bytes = std::uint64_t{snapshot.config.memory_mib} << 20;
+  spec.address = place_.address();
+  spec.outbound = snapshot.config.outbound ? vm::Outbound::yes : vm::Outbound::no;
+  spec.console_log = console_log(surroundings_.machines, entry_.service);
+  spec.run_dir = folder_ / "run";
+  std::set<std::uint16_t> taken;
+  for (const ServicePort& port : snapshot.config.ports) {
+    const bool tcp = port.transport == Transport::tcp;
+    const std::uint16_t host_port =
+        TRY(pick_port(surroundings_.addresses, tcp ? PortKind::tcp : PortKind::udp,
+                      surroundings_.host_ports, taken));
+    taken.insert(host_port);
+    for (const SocketAddress& address : surroundings_.addresses) {
+      spec.ports.push_back({protocol_of(port.transport), address.address_to_text(), host_port,
+                            host_port, port.number});
+    }
+  }
+  update([&](ReplicaStatus& status) {
+    status.phase = Phase::booting;
+    status.detail.clear();
+    status.memory_mib = snapshot.config.memory_mib;
+  });
+  TRY(surroundings_.store.make_executable(snapshot.manifest.kernel().digest));
+  auto machine = TRY(surroundings_.engine.start(spec));
+  TRY(machine->wait_for(vm::State::running, kStartTimeout));
+  if (machine->state() == vm::State::exited) {
+    return Error(std::string("the machine did not start: ") +
+                 (machine->exit() ? machine->exit()->detail : "unknown"));
+  }
+  update([&](ReplicaStatus& status) {
+    status.phase = Phase::answering;
+    status.ports = machine->ports();
+    status.pid = machine->pid();
+  });
+  return machine;
+}
+
+// The first TCP port decides. An answer that is not what the owner's check wants is an answer as
+// well, after a time to warm up: whether it is good enough is for the owner's audit to say.
+Result<void> Replica::await_answer(vm::Machine& machine, const LocalSnapshot& snapshot,
+                                   std::stop_token stop) {
+  const auto tcp = std::ranges::find(machine.ports(), vm::Protocol::tcp, &vm::BoundPort::protocol);
+  if (tcp == machine.ports().end()) return {};
+  SocketAddress address = surroundings_.addresses.front();
+  address.set_port(tcp->host_port);
+  const std::vector<Check> checks = checks_of(snapshot.config);
+  const auto deadline = steady_clock::now() + kAnswerTimeout;
+  std::optional<steady_clock::time_point> first_answer;
+  Finding last;
+  while (steady_clock::now() < deadline) {
+    for (const Check& check : checks) {
+      last = run_check(check, address, entry_.service, seconds(5), stop);
+      if (last.outcome != Outcome::passed) break;
+    }
+    if (stop.stop_requested()) return Error("stopped");
+    if (last.outcome == Outcome::passed) return {};
+    if (last.outcome == Outcome::altered) {
+      if (!first_answer) first_answer = steady_clock::now();
+      if (steady_clock::now() - *first_answer > kWarmUp) return {};
+    }
+    wait_event(&machine, milliseconds(100));
+    if (machine.state() == vm::State::exited) {
+      return Error("the machine ended before its service answered: " + machine.exit()->detail);
+    }
+  }
+  return Error("the service did not answer in time: " + last.detail);
+}
+
+Result<void> Replica::commit_all(const vm::Machine& machine, const LocalSnapshot& snapshot) {
+  std::set<std::uint16_t> committed;
+  for (const vm::BoundPort& port : machine.ports()) {
+    if (!committed.insert(port.host_port).second) continue;  // the same port of another address
+    TRY(surroundings_.registrar.commit({name_, port.guest_port, vm::to_string(port.protocol),
+                                        port.host_port, snapshot.manifest.digest()}));
+  }
+  return {};
+}
+
+Result<void> Replica::serve(vm::Machine& machine, const LocalSnapshot& snapshot,
+                            std::stop_token stop) {
+  serving_since_ = steady_clock::now();
+  bool committed = false;
+  // Jitter, so that not all replicas of a service are replaced in the same second.
+  const auto next_look_time = [this] {
+    const auto watch = surroundings_.watch;
+    return steady_clock::now() + watch / 2 + watch * (trust::random_u32() % 1000) / 1000;
+  };
+  auto next_look = next_look_time();
+  while (!stop.stop_requested()) {
+    if (!committed) {
+      const auto accepted = commit_all(machine, snapshot);
+      committed = accepted.ok();
+      update([&](ReplicaStatus& status) {
+        status.phase = committed ? Phase::committed : Phase::uncommitted;
+        status.detail = committed ? "" : accepted.error().message();
+        if (committed) status.failures = 0;
+      });
+      if (committed) {
+        log::info("replica.committed", {{"service", entry_.service},
+                                        {"manifest", snapshot.manifest.digest().to_text()}});
+      } else {
+        log::warning("replica.uncommitted",
+                     {{"service", entry_.service}, {"reason", accepted.error().message()}});
+      }
+    }
+    const auto until_look = std::chrono::ceil<milliseconds>(next_look - steady_clock::now());
+    const Event event =
+        wait_event(&machine, committed ? std::max(milliseconds(0), until_look) : kCommitRetry);
+    if (machine.state() == vm::State::exited) {
+      return Error(std::string("the machine ended: ") + vm::to_string(machine.exit()->reason) +
+                   " " + machine.exit()->detail);
+    }
+    if (event == Event::woken || steady_clock::now() >= next_look) {
+      if (TRY(look_at_zone(snapshot, stop))) return {};
+      next_look = next_look_time();
+    }
+  }
+  return {};
+}
+
+Result<bool> Replica::look_at_zone(const LocalSnapshot& snapshot, std::stop_token stop) {
+  const auto record = surroundings_.directory.service(name_);
+  // An authority that is away takes nothing from a service that runs.
+  if (!record.ok()) return false;
+  if (!*record) return Error("the owner withdrew " + entry_.service);
+  const auto untrusted = untrusted_base(surroundings_.directory, snapshot.manifest.base_labels());
+  if (untrusted.ok() && !untrusted->empty()) {
+    log::error("replica.base_untrusted", {{"service", entry_.service}, {"reason", *untrusted}});
+    return Error(*untrusted);
+  }
+  if ((*record)->manifest == snapshot.manifest.digest()) return false;
+  log::info("replica.new_manifest",
+            {{"service", entry_.service}, {"manifest", (*record)->manifest.to_text()}});
+  // Fetched while the old machine serves.
+  const auto newer = obtain(stop);
+  if (newer.ok()) return true;
+  update([](ReplicaStatus& status) { status.detail.clear(); });
+  log::warning("replica.new_manifest_failed",
+               {{"service", entry_.service}, {"reason", newer.error().message()}});
+  return false;
+}
+
+void Replica::end(vm::Machine& machine) {
+  machine.stop(kStopGrace);
+  if (auto ended = machine.wait_for(vm::State::exited, kStopGrace + seconds(5)); !ended.ok()) {
+    log::warning("replica.machine_stays",
+                 {{"service", entry_.service}, {"reason", ended.error().message()}});
+  }
+}
+
+Replica::Event Replica::wait_event(vm::Machine* machine, milliseconds timeout) {
+  pollfd entries[] = {{wake_.get(), POLLIN, 0}, {machine ? machine->event_fd() : -1, POLLIN, 0}};
+  if (::poll(entries, 2, static_cast<int>(timeout.count())) <= 0) return Event::none;
+  if (machine && entries[1].revents != 0) machine->handle_readable();
+  if (entries[0].revents == 0) return Event::machine;
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto drained = ::read(wake_.get(), &count, sizeof count);
+  return Event::woken;
+}
+
+}  // namespace mutua::peer
