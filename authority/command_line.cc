@@ -29,7 +29,8 @@ CommandLine misused() {
 
 // False where the words after the options are no command.
 bool read_command(int count, char** words, CommandLine& line) {
-  static const std::map<std::string, int> argument_counts{{"serve", 0}, {"import", 1}, {"explain", 3}};
+  static const std::map<std::string, int> argument_counts{
+      {"serve", 0}, {"import", 1}, {"explain", 3}};
   line.command = count == 0 ? "serve" : words[0];
   if (count > 0) line.arguments.assign(words + 1, words + count);
   const auto known = argument_counts.find(line.command);
@@ -49,17 +50,27 @@ CommandLine read_command_line(int argc, char** argv) {
   bool check_only = false;
   for (int chosen; (chosen = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
     switch (chosen) {
-      case 'c': path = optarg; break;
-      case 'n': check_only = true; break;
-      case 'h': std::fputs(kUsage, stdout); return finished(0);
-      case 'v': std::puts("mutua-authority " MUTUA_VERSION); return finished(0);
-      default: return misused();
+      case 'c':
+        path = optarg;
+        break;
+      case 'n':
+        check_only = true;
+        break;
+      case 'h':
+        std::fputs(kUsage, stdout);
+        return finished(0);
+      case 'v':
+        std::puts("mutua-authority " MUTUA_VERSION);
+        return finished(0);
+      default:
+        return misused();
     }
   }
   CommandLine line;
   if (path.empty() || !read_command(argc - optind, argv + optind, line)) return misused();
   auto file = Config::load(path);
-  auto config = file ? read_authority_config(*std::move(file)) : Result<AuthorityConfig>(file.error());
+  auto config =
+      file ? read_authority_config(*std::move(file)) : Result<AuthorityConfig>(file.error());
   if (!config) {
     std::fprintf(stderr, "mutua-authority: %s\n", config.error().message().c_str());
     return finished(1);

@@ -39,8 +39,8 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
-  const auto server = TRY(Server::create(config.server, catalog, updates_to(*writer),
-                                         questions_to(forwarder.get())));
+  const auto server = TRY(
+      Server::create(config.server, catalog, updates_to(*writer), questions_to(forwarder.get())));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
     control = TRY(control::Server::create(

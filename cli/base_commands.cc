@@ -81,8 +81,7 @@ Result<std::string> label_of(const std::string& text) {
   return digest.label();
 }
 
-Result<void> send(const wire::Message& update, const TsigKey& key,
-                  const SocketAddress& authority) {
+Result<void> send(const wire::Message& update, const TsigKey& key, const SocketAddress& authority) {
   wire::Tsig fields;
   fields.key_name = key.name;
   fields.algorithm = TRY(wire::Name::parse(key.algorithm));

@@ -186,7 +186,8 @@ Result<void> fill(const std::string& disk, const std::vector<Addition>& addition
                   const std::vector<std::string>& removals) {
   const auto folders = TRY(missing_folders(disk, additions));
   const std::string script_path = disk + ".script";
-  const UniqueFd script(::open(script_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  const UniqueFd script(
+      ::open(script_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!script) return errno_error(errno, "create " + script_path);
   const std::string text = script_of(folders, additions, removals);
   const bool written =
@@ -232,8 +233,11 @@ Result<void> run(const Arguments& arguments, const Sockets&) {
 }  // namespace
 
 std::vector<Command> disk_commands() {
-  return {{"disk create", "make a service's disk from the base image", kHelp,
-           {{"base", "output", "add", "remove"}, {}, 0, 0}, run}};
+  return {{"disk create",
+           "make a service's disk from the base image",
+           kHelp,
+           {{"base", "output", "add", "remove"}, {}, 0, 0},
+           run}};
 }
 
 }  // namespace mutua::cli

@@ -110,7 +110,8 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   print_line("exchange    port " + text_of(status, "exchangePort"));
   print_line("registered  " + text_of(status, "registered") +
              (text_of(status, "problem").empty() ? "" : ": " + text_of(status, "problem")));
-  print_line("commitments " + text_of(status, "commitments") + " of " + text_of(status, "capacity"));
+  print_line("commitments " + text_of(status, "commitments") + " of " +
+             text_of(status, "capacity"));
   return {};
 }
 
@@ -224,11 +225,10 @@ Result<void> run_replicas(const Arguments& arguments, const Sockets& sockets) {
     const auto* audit = replica.if_contains("audit");
     const object none;
     const object& report = audit && audit->is_object() ? audit->get_object() : none;
-    rows.push_back({short_peer(text_of(replica, "peer")), text_of(replica, "address"),
-                    text_of(replica, "served"),
-                    text_of(replica, "current") == "yes" ? "current" : "another",
-                    text_of(report, "standing"), text_of(report, "outcome"),
-                    text_of(report, "detail")});
+    rows.push_back(
+        {short_peer(text_of(replica, "peer")), text_of(replica, "address"),
+         text_of(replica, "served"), text_of(replica, "current") == "yes" ? "current" : "another",
+         text_of(report, "standing"), text_of(report, "outcome"), text_of(report, "detail")});
   }
   print_table(rows);
   return {};
@@ -271,9 +271,13 @@ Result<void> run_deny(const Arguments& arguments, const Sockets& sockets) {
 std::vector<Command> peer_commands() {
   return {
       {"peer status", "show this machine's peer", kStatusHelp, {{}, {"json"}, 0, 0}, run_status},
-      {"publish", "publish a service", kPublishHelp,
+      {"publish",
+       "publish a service",
+       kPublishHelp,
        {{"base", "kernel", "disk", "port", "check", "every", "memory", "admission"},
-        {"outbound", "no-run"}, 1, 1},
+        {"outbound", "no-run"},
+        1,
+        1},
        run_publish},
       {"host", "run a replica of a service", kHostHelp, {{}, {}, 1, 1}, run_host},
       {"ps", "show the services here", kPsHelp, {{}, {"json"}, 0, 0}, run_ps},
@@ -281,7 +285,11 @@ std::vector<Command> peer_commands() {
       {"stop", "end a replica here", kStopHelp, {{}, {}, 1, 1}, run_stop},
       {"withdraw", "end a service of yours", kWithdrawHelp, {{}, {}, 1, 1}, run_withdraw},
       {"replicas", "show who runs a service", kReplicasHelp, {{}, {"json"}, 1, 1}, run_replicas},
-      {"audit", "check the replicas of your service now", kAuditHelp, {{}, {"json"}, 1, 1}, run_audit},
+      {"audit",
+       "check the replicas of your service now",
+       kAuditHelp,
+       {{}, {"json"}, 1, 1},
+       run_audit},
       {"admit", "let a replica be served", kAdmitHelp, {{}, {}, 2, 2}, run_admit},
       {"deny", "take a replica out of the list", kDenyHelp, {{"reason"}, {}, 2, 2}, run_deny},
   };

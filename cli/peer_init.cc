@@ -11,7 +11,8 @@
 namespace mutua::cli {
 namespace {
 
-constexpr const char* kHelp = R"(usage: mutua peer init --state FOLDER [--algorithm ed25519|ecdsa-p256]
+constexpr const char* kHelp =
+    R"(usage: mutua peer init --state FOLDER [--algorithm ed25519|ecdsa-p256]
 
 Makes the key of a new peer, FOLDER/peer.key, and prints the peer's name. The key is the peer: who
 has it speaks for the peer and for every service that the peer publishes. Keep a copy; an existing
@@ -33,9 +34,8 @@ Result<void> run(const Arguments& arguments, const Sockets&) {
   if (std::filesystem::exists(path, problem)) {
     return Error(path.string() + " is there already; it is not replaced");
   }
-  const auto key = TRY(trust::PrivateKey::generate(algorithm == "ed25519"
-                                                       ? trust::Algorithm::ed25519
-                                                       : trust::Algorithm::ecdsa_p256_sha256));
+  const auto key = TRY(trust::PrivateKey::generate(
+      algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256));
   TRY(key.save(path));
   print_line(trust::peer_id(key.public_key()));
   return {};
@@ -44,7 +44,8 @@ Result<void> run(const Arguments& arguments, const Sockets&) {
 }  // namespace
 
 std::vector<Command> peer_init_commands() {
-  return {{"peer init", "make the key of a new peer", kHelp, {{"state", "algorithm"}, {}, 0, 0}, run}};
+  return {
+      {"peer init", "make the key of a new peer", kHelp, {{"state", "algorithm"}, {}, 0, 0}, run}};
 }
 
 }  // namespace mutua::cli

@@ -28,7 +28,8 @@ constexpr const char* kInstallHelp = R"(usage: mutua resolver install [--file /e
 Puts 'mutua' into the hosts line of nsswitch.conf, before 'dns'. The file is replaced as one step; the
 former one stays beside it. 'mutua resolver uninstall' undoes it.
 )";
-constexpr const char* kUninstallHelp = R"(usage: mutua resolver uninstall [--file /etc/nsswitch.conf]
+constexpr const char* kUninstallHelp =
+    R"(usage: mutua resolver uninstall [--file /etc/nsswitch.conf]
 
 Takes 'mutua' out of the hosts line of nsswitch.conf.
 )";
@@ -83,11 +84,11 @@ Result<void> run_lookup(const Arguments& arguments, const Sockets& sockets) {
   for (const auto& value : candidates->get_array()) {
     const object& candidate = value.as_object();
     const std::string peer = text_of(candidate, "target");
-    rows.push_back({rows.size() == 1 ? "next" : "", peer.substr(0, std::min<std::size_t>(12, peer.find('.'))),
+    rows.push_back({rows.size() == 1 ? "next" : "",
+                    peer.substr(0, std::min<std::size_t>(12, peer.find('.'))),
                     text_of(candidate, "address"), text_of(candidate, "visits"),
                     with_unit(candidate, "rtt_ms", "ms"),
-                    with_unit(candidate, "bandwidth_mbit_s", "Mbit/s"),
-                    text_of(candidate, "why")});
+                    with_unit(candidate, "bandwidth_mbit_s", "Mbit/s"), text_of(candidate, "why")});
   }
   print_table(rows);
   return {};
@@ -126,12 +127,21 @@ Result<void> run_uninstall(const Arguments& arguments, const Sockets&) {
 std::vector<Command> resolver_commands() {
   return {
       {"lookup", "show who serves a host and port", kLookupHelp, {{}, {"json"}, 1, 1}, run_lookup},
-      {"resolver status", "show this machine's resolver", kStatusHelp, {{}, {"json"}, 0, 0},
+      {"resolver status",
+       "show this machine's resolver",
+       kStatusHelp,
+       {{}, {"json"}, 0, 0},
        run_status},
-      {"resolver flush", "forget cached lists and measurements", kFlushHelp, {{}, {}, 0, 0},
+      {"resolver flush",
+       "forget cached lists and measurements",
+       kFlushHelp,
+       {{}, {}, 0, 0},
        run_flush},
-      {"resolver install", "let this machine's programs use Mutua", kInstallHelp,
-       {{"file"}, {}, 0, 0}, run_install},
+      {"resolver install",
+       "let this machine's programs use Mutua",
+       kInstallHelp,
+       {{"file"}, {}, 0, 0},
+       run_install},
       {"resolver uninstall", "undo that", kUninstallHelp, {{"file"}, {}, 0, 0}, run_uninstall},
   };
 }

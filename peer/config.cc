@@ -35,8 +35,8 @@ Result<void> read_network(Config& config, SupervisorSettings& settings) {
   settings.addresses = TRY(addresses_of(config, "address", 0));
   for (const SocketAddress& address : settings.addresses) {
     if (address.family() != AF_INET) {
-      return config.error_at("address", "machines are mapped to IPv4 addresses only: " +
-                                            address.address_to_text());
+      return config.error_at(
+          "address", "machines are mapped to IPv4 addresses only: " + address.address_to_text());
     }
     if (address.port() != 0) return config.error_at("address", "an address without a port");
   }
@@ -72,8 +72,7 @@ Result<PeerConfig> load_config(const std::filesystem::path& path) {
   settings.zone = name->lowered();
   TRY(read_network(config, settings));
   settings.lease = TRY(read_lease(config));
-  settings.capacity =
-      static_cast<unsigned>(TRY(config.number("capacity", 8, 0, kMostMachines)));
+  settings.capacity = static_cast<unsigned>(TRY(config.number("capacity", 8, 0, kMostMachines)));
   settings.memory_limit_mib =
       static_cast<unsigned>(TRY(config.number("memory_limit_mib", 256, 16, 1 << 20)));
   settings.allow_outbound = TRY(config.yes_no("allow_outbound", false));
@@ -82,8 +81,7 @@ Result<PeerConfig> load_config(const std::filesystem::path& path) {
   settings.watch = TRY(config.duration("watch", seconds(15)));
   if (settings.watch < milliseconds(100)) return config.error_at("watch", "must be at least 100ms");
   result.control_socket = TRY(config.text("control_socket", "/run/mutua/peer.sock"));
-  result.machine_program =
-      TRY(config.text("machine_program", default_machine_program().string()));
+  result.machine_program = TRY(config.text("machine_program", default_machine_program().string()));
   TRY(config.finish());
   return result;
 }

@@ -63,8 +63,8 @@ Result<void> run(const PeerConfig& config) {
   vm::uml::UmlEngine engine(config.machine_program);
   const auto supervisor =
       TRY(Supervisor::create(config.supervisor, std::move(key), engine, system_clock()));
-  auto control = TRY(control::Server::create(config.control_socket, 0600,
-                                             make_command_handler(*supervisor)));
+  auto control =
+      TRY(control::Server::create(config.control_socket, 0600, make_command_handler(*supervisor)));
   std::printf("ready %s exchange %u\n", supervisor->peer().c_str(), supervisor->exchange_port());
   std::fflush(stdout);
   int signal_number = 0;

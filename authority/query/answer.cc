@@ -22,8 +22,8 @@ constexpr std::array<std::uint8_t, 10> kLookasideLabel{9,   'l', 'o', 'o', 'k',
 class ZoneAnswer {
  public:
   // `name` is what is looked up; it is the question's name unless `lookaside`.
-  ZoneAnswer(const ZoneVersion& version, const FoldedName& name, RRType type, BytesView question_name,
-             ResponseWriter& writer)
+  ZoneAnswer(const ZoneVersion& version, const FoldedName& name, RRType type,
+             BytesView question_name, ResponseWriter& writer)
       : version_(version),
         type_(type),
         writer_(writer),
@@ -36,8 +36,10 @@ class ZoneAnswer {
       const std::uint64_t hash = name_hash(name_.wire());
       const Lookup lookup = look_up(version_, name_, hash, type_);
       switch (lookup.kind) {
-        case Lookup::Kind::name_error: return negative(Rcode::nxdomain);
-        case Lookup::Kind::delegation: return refer(lookup);
+        case Lookup::Kind::name_error:
+          return negative(Rcode::nxdomain);
+        case Lookup::Kind::delegation:
+          return refer(lookup);
         case Lookup::Kind::dname:
           if (const auto done = substitute(lookup)) return *done;
           break;
@@ -46,7 +48,8 @@ class ZoneAnswer {
           if (const auto done = answer_from(lookup)) return *done;
           break;
       }
-      if (!name_.is_at_or_below(version_.folded_apex().wire(), version_.folded_apex().label_count()))
+      if (!name_.is_at_or_below(version_.folded_apex().wire(),
+                                version_.folded_apex().label_count()))
         return Rcode::noerror;  // the client goes on elsewhere
     }
     return Rcode::noerror;
@@ -116,9 +119,10 @@ class ZoneAnswer {
     const std::size_t apex_at =
         kQuestionNameOffset + name_.suffix_offset(version_.folded_apex().label_count());
     const OwnerPlace written_out{0, false, version_.apex().wire()};
-    const bool fits = name_is_question_
-                          ? writer_.put_prepared(Section::authority, version_.negative_soa(), apex_at)
-                          : writer_.put(Section::authority, version_.negative_soa_rrset(), written_out);
+    const bool fits =
+        name_is_question_
+            ? writer_.put_prepared(Section::authority, version_.negative_soa(), apex_at)
+            : writer_.put(Section::authority, version_.negative_soa_rrset(), written_out);
     if (!fits) truncate();
     return rcode;
   }
@@ -167,7 +171,8 @@ class ZoneAnswer {
     return {kQuestionNameOffset + name_.suffix_offset(lookup.labels), true, name};
   }
 
-  bool put(Section section, const ZoneNode& node, const ReadyRRset& ready, const OwnerPlace& owner) {
+  bool put(Section section, const ZoneNode& node, const ReadyRRset& ready,
+           const OwnerPlace& owner) {
     if (section != Section::additional) last_rrset_at_ = writer_.position();
     if (ResponseWriter::fits_prepared(ready, owner))
       return writer_.put_prepared(section, ready, owner.at);
@@ -196,12 +201,16 @@ class ZoneAnswer {
 std::optional<Rcode> reject_type(const Request& request) {
   if (request.rclass != static_cast<std::uint16_t>(wire::RRClass::in)) return Rcode::refused;
   switch (request.type) {
-    case RRType::any: return std::nullopt;
+    case RRType::any:
+      return std::nullopt;
     case RRType::axfr:
-    case RRType::ixfr: return Rcode::refused;
+    case RRType::ixfr:
+      return Rcode::refused;
     case RRType::maila:
-    case RRType::mailb: return Rcode::notimp;
-    default: break;
+    case RRType::mailb:
+      return Rcode::notimp;
+    default:
+      break;
   }
   if (wire::is_meta(request.type)) return Rcode::formerr;
   return std::nullopt;
@@ -219,7 +228,8 @@ bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWr
   if (!aside.join(labels, subtree.wire())) return false;
   const ZoneNode* node = version.node(aside.wire());
   if (!node || request.type == RRType::any || !node->ready(request.type)) return false;
-  ZoneAnswer(version, aside, request.type, request.question.first(request.name.size()), writer).run();
+  ZoneAnswer(version, aside, request.type, request.question.first(request.name.size()), writer)
+      .run();
   return true;
 }
 
@@ -232,9 +242,9 @@ Answered answer(BytesView message, Transport transport, Recursion recursion,
   if (request.kind == RequestKind::silent) return {Answered::Kind::silent, 0};
   if (request.kind == RequestKind::update) return {Answered::Kind::update, 0};
 
-  const std::size_t limit =
-      transport == Transport::tcp ? kTcpResponseSize
-                                  : std::min<std::size_t>(request.udp_size, kUdpResponseSize);
+  const std::size_t limit = transport == Transport::tcp
+                                ? kTcpResponseSize
+                                : std::min<std::size_t>(request.udp_size, kUdpResponseSize);
   ResponseWriter writer(out, limit, request);
   if (recursion == Recursion::offered) writer.set_recursion_available();
   const auto respond = [&](Rcode rcode) {
@@ -249,8 +259,7 @@ Answered answer(BytesView message, Transport transport, Recursion recursion,
   const FoldedName& apex = version.folded_apex();
   if (request.name.is_at_or_below(apex.wire(), apex.label_count())) {
     const BytesView question_name = request.question.first(request.name.size());
-    return respond(
-        ZoneAnswer(version, request.name, request.type, question_name, writer).run());
+    return respond(ZoneAnswer(version, request.name, request.type, question_name, writer).run());
   }
   if (answer_aside(version, request, writer)) return respond(Rcode::noerror);
   writer.set_extended_error(wire::ExtendedError::not_authoritative);

@@ -10,7 +10,10 @@
 namespace mutua::authority {
 
 enum class Transport { udp, tcp };
-enum class Recursion { refused, offered };  // offered: RA is set; the asker forwards what is not ours
+enum class Recursion {
+  refused,
+  offered
+};  // offered: RA is set; the asker forwards what is not ours
 
 // The response buffers that answer() never outgrows.
 constexpr std::size_t kUdpResponseSize = 1232;

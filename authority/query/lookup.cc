@@ -34,7 +34,8 @@ Lookup look_up_uncut(const ZoneVersion& version, const FoldedName& name, std::ui
 
 }  // namespace
 
-Lookup look_up(const ZoneVersion& version, const FoldedName& name, std::uint64_t hash, RRType type) {
+Lookup look_up(const ZoneVersion& version, const FoldedName& name, std::uint64_t hash,
+               RRType type) {
   if (version.cut_count() == 0) return look_up_uncut(version, name, hash);
 
   const unsigned apex_labels = version.folded_apex().label_count();

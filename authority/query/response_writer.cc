@@ -39,8 +39,8 @@ bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std:
   std::memcpy(start, octets.data(), octets.size());
   if (owner_at != kQuestionNameOffset) {
     for (const std::uint16_t at : ready.pointers())
-      store_u16(start + at, static_cast<std::uint16_t>(load_u16(start + at) + owner_at -
-                                                       kQuestionNameOffset));
+      store_u16(start + at,
+                static_cast<std::uint16_t>(load_u16(start + at) + owner_at - kQuestionNameOffset));
   }
   size_ += octets.size();
   count(section, ready.record_count);
@@ -94,8 +94,9 @@ void ResponseWriter::truncate() {
 std::size_t ResponseWriter::finish(wire::Rcode rcode) {
   if (request_.has_edns) put_opt(rcode);
   store_u16(out_, request_.id);
-  out_[2] = static_cast<std::uint8_t>(0x80 | request_.opcode << 3 | (authoritative_ ? 0x04 : 0) |
-                                      (truncated_ ? 0x02 : 0) | (request_.recursion_desired ? 1 : 0));
+  out_[2] =
+      static_cast<std::uint8_t>(0x80 | request_.opcode << 3 | (authoritative_ ? 0x04 : 0) |
+                                (truncated_ ? 0x02 : 0) | (request_.recursion_desired ? 1 : 0));
   out_[3] = static_cast<std::uint8_t>((recursion_available_ ? 0x80 : 0) |
                                       (request_.checking_disabled ? 0x10 : 0) |
                                       (static_cast<unsigned>(rcode) & 15));

@@ -26,7 +26,8 @@ class Forwarder {
 
  private:
   struct State {  // shared with the questions under way
-    State(const Clock& the_clock, std::size_t cache_octets) : clock(the_clock), cache(cache_octets) {}
+    State(const Clock& the_clock, std::size_t cache_octets)
+        : clock(the_clock), cache(cache_octets) {}
     const Clock& clock;
     std::mutex mutex;
     ResponseCache cache;  // guarded by mutex

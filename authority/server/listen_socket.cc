@@ -9,7 +9,7 @@
 namespace mutua::authority {
 namespace {
 
-constexpr int kPortAttempts = 20;              // for a port that is free for UDP and TCP
+constexpr int kPortAttempts = 20;                // for a port that is free for UDP and TCP
 constexpr int kUdpBufferSize = 4 * 1024 * 1024;  // octets; the kernel gives what it allows
 constexpr int kBacklog = 1024;
 // A receive wakes up this often at the latest, should the wake-up at the end be lost.

@@ -20,7 +20,7 @@ namespace mutua::authority {
 class TcpConnection {
  public:
   static constexpr std::size_t kMostUnsent = 128 * 1024;  // octets of responses; one more may begin
-  static constexpr unsigned kMostOwed = 64;               // messages handed over and not replied yet
+  static constexpr unsigned kMostOwed = 64;  // messages handed over and not replied yet
 
   TcpConnection(UniqueFd socket, SocketAddress peer, std::uint64_t id)
       : socket_(std::move(socket)), peer_(peer), id_(id) {}

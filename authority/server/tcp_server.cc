@@ -26,7 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t kReadSize = 64 * 1024;   // octets in one read
+constexpr std::size_t kReadSize = 64 * 1024;  // octets in one read
 constexpr unsigned kAcceptsInOneTurn = 64;
 constexpr unsigned kEventsInOneTurn = 128;
 // Event keys: listeners come first, connections count up from here, the mailbox stands apart.
@@ -122,7 +122,8 @@ class EpollTcpServer final : public TcpServer {
     reader_ = &reader;
     std::array<epoll_event, kEventsInOneTurn> events;
     while (!stopping_.load()) {
-      const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsInOneTurn, wait_milliseconds());
+      const int count =
+          ::epoll_wait(epoll_.get(), events.data(), kEventsInOneTurn, wait_milliseconds());
       for (int i = 0; i < count; ++i) handle(events[static_cast<std::size_t>(i)]);
       close_overdue();
     }
@@ -138,8 +139,10 @@ class EpollTcpServer final : public TcpServer {
     const auto at = connections_.find(key);
     if (at == connections_.end()) return;  // closed earlier in this turn
     TcpConnection& connection = at->second;
-    if ((event.events & (EPOLLERR | EPOLLHUP)) != 0) connection.break_off();
-    else if ((event.events & EPOLLIN) != 0 && connection.wants_input()) read(connection);
+    if ((event.events & (EPOLLERR | EPOLLHUP)) != 0)
+      connection.break_off();
+    else if ((event.events & EPOLLIN) != 0 && connection.wants_input())
+      read(connection);
     serve(connection);
   }
 
@@ -213,8 +216,8 @@ class EpollTcpServer final : public TcpServer {
       if ((!answered && !drained) || !connection.unsent().empty()) break;
     }
     if (connection.is_finished()) return close(connection);
-    const std::uint32_t events = (connection.wants_input() ? EPOLLIN : 0u) |
-                                 (connection.unsent().empty() ? 0u : EPOLLOUT);
+    const std::uint32_t events =
+        (connection.wants_input() ? EPOLLIN : 0u) | (connection.unsent().empty() ? 0u : EPOLLOUT);
     if (events == connection.watched_events) return;
     connection.watched_events = events;
     if (!watch(EPOLL_CTL_MOD, connection.fd(), events, connection.id())) close(connection);
@@ -251,7 +254,8 @@ class EpollTcpServer final : public TcpServer {
       const auto at = connections_.find(letter.connection);
       if (at == connections_.end()) continue;  // closed meanwhile
       at->second.replied(letter.response);
-      if (touched.empty() || touched.back() != letter.connection) touched.push_back(letter.connection);
+      if (touched.empty() || touched.back() != letter.connection)
+        touched.push_back(letter.connection);
     }
     for (const std::uint64_t id : touched) {
       const auto at = connections_.find(id);
@@ -298,7 +302,7 @@ class EpollTcpServer final : public TcpServer {
   // The loop's own.
   Catalog::Reader* reader_ = nullptr;
   Connections connections_;
-  std::list<std::uint64_t> by_progress_;  // the longest without progress first
+  std::list<std::uint64_t> by_progress_;            // the longest without progress first
   std::map<SocketAddress, std::size_t> by_source_;  // by address, port 0
   std::uint64_t next_id_ = kFirstConnection;
   std::array<std::uint8_t, kReadSize> read_buffer_;

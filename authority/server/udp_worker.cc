@@ -27,7 +27,8 @@ struct alignas(cmsghdr) Control {
 // Turns what the kernel said of a datagram's destination into the source of the response. The
 // interface is left to the routes, except for link-local addresses, which mean nothing without it.
 void reverse_control(msghdr& header) {
-  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control; control = CMSG_NXTHDR(&header, control)) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control;
+       control = CMSG_NXTHDR(&header, control)) {
     if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
       auto* info = reinterpret_cast<in_pktinfo*>(CMSG_DATA(control));
       info->ipi_ifindex = 0;
@@ -147,8 +148,8 @@ void UdpWorker::answer_all(Batch& batch) {
     if (answered.kind == Answered::Kind::silent) continue;
     msghdr& header = batch.in[i].msg_hdr;
     reverse_control(header);
-    const bool forwards = answered.kind == Answered::Kind::not_ours && forward_ &&
-                          asks_for_recursion(message);
+    const bool forwards =
+        answered.kind == Answered::Kind::not_ours && forward_ && asks_for_recursion(message);
     if (forwards || answered.kind == Answered::Kind::update) {
       hand_over(forwards ? forward_ : update_, batch, i);
       continue;

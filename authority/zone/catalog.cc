@@ -42,9 +42,9 @@ std::vector<std::shared_ptr<const ZoneVersion>> Catalog::take_reclaimable() {
     if (pinned != 0) oldest_pinned = std::min(oldest_pinned, pinned);
   }
   std::vector<std::shared_ptr<const ZoneVersion>> free;
-  const auto kept = std::stable_partition(
-      retired_.begin(), retired_.end(),
-      [&](const Retired& retired) { return retired.epoch > oldest_pinned; });
+  const auto kept =
+      std::stable_partition(retired_.begin(), retired_.end(),
+                            [&](const Retired& retired) { return retired.epoch > oldest_pinned; });
   for (auto it = kept; it != retired_.end(); ++it) free.push_back(std::move(it->version));
   retired_.erase(kept, retired_.end());
   return free;

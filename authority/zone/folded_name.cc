@@ -61,7 +61,8 @@ bool FoldedName::join(BytesView prefix, BytesView suffix) {
   if (prefix.size() + suffix.size() > kLargestName) return false;
   std::array<std::uint8_t, kLargestName> joined;
   std::copy(prefix.begin(), prefix.end(), joined.begin());
-  std::copy(suffix.begin(), suffix.end(), joined.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
+  std::copy(suffix.begin(), suffix.end(),
+            joined.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
   const bool whole = read({joined.data(), prefix.size() + suffix.size()});
   BASE_ASSERT(whole);
   return true;
@@ -70,7 +71,8 @@ bool FoldedName::join(BytesView prefix, BytesView suffix) {
 bool FoldedName::is_at_or_below(BytesView ancestor, unsigned ancestor_labels) const {
   if (label_count_ < ancestor_labels) return false;
   const BytesView tail = suffix(ancestor_labels);
-  return tail.size() == ancestor.size() && std::memcmp(tail.data(), ancestor.data(), tail.size()) == 0;
+  return tail.size() == ancestor.size() &&
+         std::memcmp(tail.data(), ancestor.data(), tail.size()) == 0;
 }
 
 std::uint64_t name_hash(BytesView folded, unsigned round) {

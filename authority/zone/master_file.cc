@@ -17,8 +17,8 @@ using wire::Name;
 
 // One entry of the file: a directive or a record, parentheses and comments taken away.
 struct Entry {
-  unsigned line = 0;           // where it begins
-  bool owner_omitted = false;  // it began with white space
+  unsigned line = 0;                     // where it begins
+  bool owner_omitted = false;            // it began with white space
   std::vector<std::string_view> tokens;  // quotes and escapes as they stand in the file
 };
 
@@ -123,7 +123,8 @@ std::optional<std::uint32_t> parse_ttl(std::string_view text) {
 bool ends_in_dot(std::string_view text) {
   if (!text.ends_with('.')) return false;
   std::size_t backslashes = 0;
-  while (backslashes + 1 < text.size() && text[text.size() - 2 - backslashes] == '\\') ++backslashes;
+  while (backslashes + 1 < text.size() && text[text.size() - 2 - backslashes] == '\\')
+    ++backslashes;
   return backslashes % 2 == 0;
 }
 
@@ -190,10 +191,12 @@ class RecordReader {
       if (!ttl && !token.empty() && token.front() >= '0' && token.front() <= '9') {
         ttl = parse_ttl(token);
         if (!ttl) return Error("not a TTL: " + std::string(token));
-      } else if (!class_seen && (equal_ignoring_case(token, "IN") || equal_ignoring_case(token, "CLASS1"))) {
+      } else if (!class_seen &&
+                 (equal_ignoring_case(token, "IN") || equal_ignoring_case(token, "CLASS1"))) {
         class_seen = true;
       } else if (equal_ignoring_case(token, "CH") || equal_ignoring_case(token, "HS") ||
-                 equal_ignoring_case(token, "CS") || (token.size() > 5 && equal_ignoring_case(token.substr(0, 5), "CLASS"))) {
+                 equal_ignoring_case(token, "CS") ||
+                 (token.size() > 5 && equal_ignoring_case(token.substr(0, 5), "CLASS"))) {
         return Error("class " + std::string(token) + " is not served here");
       } else {
         return token;
@@ -204,7 +207,8 @@ class RecordReader {
 
   // RFC 2308 section 4: $TTL where the record says nothing; before the first $TTL the TTL of the
   // record before (RFC 1035 section 5.1), and for a SOA without any its MINIMUM.
-  Result<std::uint32_t> resolve_ttl(std::optional<std::uint32_t> stated, const wire::Record& record) {
+  Result<std::uint32_t> resolve_ttl(std::optional<std::uint32_t> stated,
+                                    const wire::Record& record) {
     std::optional<std::uint32_t> ttl = stated ? stated : default_ttl_ ? default_ttl_ : last_ttl_;
     if (!ttl && record.type == wire::RRType::soa && record.rdata.size() >= 4)
       ttl = load_u32(record.rdata.data() + record.rdata.size() - 4);
@@ -229,7 +233,8 @@ class RecordReader {
 
 }  // namespace
 
-Result<std::vector<OwnedRRset>> parse_master_file(std::string_view text, const std::string& file_name,
+Result<std::vector<OwnedRRset>> parse_master_file(std::string_view text,
+                                                  const std::string& file_name,
                                                   const Name& origin) {
   EntryReader entries(text);
   RecordReader records(origin);

@@ -20,7 +20,8 @@ constexpr std::size_t kLargestMasterEntry = 256 * 1024;           // octets of o
 // before. TTLs may have units (1h30m). Class IN only; $INCLUDE and other directives are refused.
 // The records of one RRset get the smallest of their TTLs (RFC 2181 section 5.2).
 // Errors name file and line: "example.zone:7: unknown type: FOO".
-Result<std::vector<OwnedRRset>> parse_master_file(std::string_view text, const std::string& file_name,
+Result<std::vector<OwnedRRset>> parse_master_file(std::string_view text,
+                                                  const std::string& file_name,
                                                   const wire::Name& origin);
 Result<std::vector<OwnedRRset>> load_master_file(const std::filesystem::path& path,
                                                  const wire::Name& origin);

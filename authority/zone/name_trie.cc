@@ -57,7 +57,8 @@ struct NameTrie::Walk {
   }
   Walk deeper() const {
     const unsigned next = depth + 1;
-    return {folded, next % kBranchesPerRound == 0 ? name_hash(folded, next / kBranchesPerRound) : hash,
+    return {folded,
+            next % kBranchesPerRound == 0 ? name_hash(folded, next / kBranchesPerRound) : hash,
             next};
   }
 };
@@ -151,7 +152,8 @@ NameTrie::Slot NameTrie::put_into(Slot slot, Slot node, const Walk& walk) {
   Branch* wider = Branch::create(branch->bitmap | std::uint64_t{1} << position);
   for (unsigned i = 0; i < index; ++i) hold(wider->slots()[i] = branch->slots()[i]);
   wider->slots()[index] = node;
-  for (unsigned i = index; i < branch->count(); ++i) hold(wider->slots()[i + 1] = branch->slots()[i]);
+  for (unsigned i = index; i < branch->count(); ++i)
+    hold(wider->slots()[i + 1] = branch->slots()[i]);
   drop(slot);
   return reinterpret_cast<Slot>(wider);
 }

@@ -25,10 +25,14 @@ std::optional<CompressibleNames> compressible_names(wire::RRType type) {
   switch (type) {
     case wire::RRType::ns:
     case wire::RRType::cname:
-    case wire::RRType::ptr: return CompressibleNames{0, 1};
-    case wire::RRType::mx: return CompressibleNames{2, 1};
-    case wire::RRType::soa: return CompressibleNames{0, 2};
-    default: return std::nullopt;
+    case wire::RRType::ptr:
+      return CompressibleNames{0, 1};
+    case wire::RRType::mx:
+      return CompressibleNames{2, 1};
+    case wire::RRType::soa:
+      return CompressibleNames{0, 2};
+    default:
+      return std::nullopt;
   }
 }
 

@@ -7,7 +7,9 @@
 namespace mutua::authority {
 
 NodeContent::NodeContent(wire::Name owner, std::vector<RRset> rrsets)
-    : owner_(std::move(owner)), rrsets_(std::move(rrsets)), block_(make_ready_block(owner_, rrsets_)) {}
+    : owner_(std::move(owner)),
+      rrsets_(std::move(rrsets)),
+      block_(make_ready_block(owner_, rrsets_)) {}
 
 ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children)
     : ZoneNode(std::move(content), children, 0) {

@@ -23,8 +23,7 @@ Result<void> check_company(const wire::Name& owner, const std::vector<RRset>& rr
   const auto cname = std::find_if(rrsets.begin(), rrsets.end(),
                                   [](const RRset& rrset) { return rrset.type == RRType::cname; });
   if (cname == rrsets.end()) return {};
-  if (cname->rdatas.size() > 1)
-    return errorf("%s: more than one CNAME", owner.to_text().c_str());
+  if (cname->rdatas.size() > 1) return errorf("%s: more than one CNAME", owner.to_text().c_str());
   for (const RRset& rrset : rrsets) {
     if (rrset.type != RRType::cname && rrset.type != RRType::rrsig && rrset.type != RRType::nsec)
       return errorf("%s: %s beside a CNAME", owner.to_text().c_str(), to_text(rrset.type).c_str());
@@ -92,9 +91,11 @@ class ZoneVersionBuilder {
     draft_->cut_count_ -= cuts(owner, rrsets);
   }
   std::size_t cuts(const wire::Name& owner, std::span<const RRset> rrsets) const {
-    return static_cast<std::size_t>(std::count_if(rrsets.begin(), rrsets.end(), [&](const RRset& rrset) {
-      return rrset.type == RRType::dname || (rrset.type == RRType::ns && owner != draft_->apex_);
-    }));
+    return static_cast<std::size_t>(
+        std::count_if(rrsets.begin(), rrsets.end(), [&](const RRset& rrset) {
+          return rrset.type == RRType::dname ||
+                 (rrset.type == RRType::ns && owner != draft_->apex_);
+        }));
   }
 
   void add_child(const wire::Name& parent) {

@@ -39,7 +39,9 @@ class ZoneVersion {
   // The node of `name`, or nullptr where the name does not exist. Empty non-terminals exist.
   const ZoneNode* node(const wire::Name& name) const;
   // The same for a folded name, without allocation. `hash` is name_hash(folded).
-  const ZoneNode* node(BytesView folded, std::uint64_t hash) const { return nodes_.find(folded, hash); }
+  const ZoneNode* node(BytesView folded, std::uint64_t hash) const {
+    return nodes_.find(folded, hash);
+  }
   const ZoneNode* node(BytesView folded) const { return nodes_.find(folded, name_hash(folded)); }
 
   const RRset* find(const wire::Name& name, wire::RRType type) const {

@@ -45,8 +45,7 @@ Result<UniqueFd> listen_at(const std::filesystem::path& path, mode_t mode) {
   // Between bind and chmod nobody else may connect: the socket is not listening yet.
   if (::bind(fd.get(), generic, sizeof address) != 0) return errno_error(errno, operation);
   if (::chmod(path.c_str(), mode) != 0) return errno_error(errno, operation);
-  if (::listen(fd.get(), kMostRequests) != 0)
-    return errno_error(errno, operation);
+  if (::listen(fd.get(), kMostRequests) != 0) return errno_error(errno, operation);
   return fd;
 }
 

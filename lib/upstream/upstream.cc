@@ -105,7 +105,8 @@ class AresUpstream final : public Upstream {
     ares_options options{};
     // c-ares doubles the wait in each round over the servers: 1 + 2 parts of the timeout for each.
     const auto attempts = static_cast<long>(servers.size()) * ((1 << kTriesForEachServer) - 1);
-    options.timeout = static_cast<int>(std::max(50L, static_cast<long>(timeout_.count()) / attempts));
+    options.timeout =
+        static_cast<int>(std::max(50L, static_cast<long>(timeout_.count()) / attempts));
     options.tries = kTriesForEachServer;
     options.sock_state_cb = &AresUpstream::on_socket_state;
     options.sock_state_cb_data = this;
@@ -166,8 +167,8 @@ class AresUpstream final : public Upstream {
 
   // `query` is copied before any call back can destroy it.
   void send_by(const Channel& channel, std::uint16_t id, const Bytes& query) {
-    ares_send(channel.get(), query.data(), static_cast<int>(query.size()),
-              &AresUpstream::on_answer, new Query{this, id, &channel == &udp_});
+    ares_send(channel.get(), query.data(), static_cast<int>(query.size()), &AresUpstream::on_answer,
+              new Query{this, id, &channel == &udp_});
   }
 
   static void on_answer(void* context, int status, int, unsigned char* answer, int size) {
@@ -235,7 +236,8 @@ class AresUpstream final : public Upstream {
     const auto now = steady_clock::now();
     for (const auto& [id, pending] : pending_) {
       if (!pending.done) continue;
-      const auto left = std::chrono::duration_cast<milliseconds>(pending.deadline - now).count() + 1;
+      const auto left =
+          std::chrono::duration_cast<milliseconds>(pending.deadline - now).count() + 1;
       milliseconds_left = std::min(milliseconds_left, std::max(left, 0L));
     }
     return static_cast<int>(milliseconds_left);

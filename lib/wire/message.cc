@@ -165,13 +165,18 @@ class Writer {
     switch (record.type) {
       case RRType::ns:
       case RRType::cname:
-      case RRType::ptr: names = 1; break;
-      case RRType::soa: names = 2; break;
+      case RRType::ptr:
+        names = 1;
+        break;
+      case RRType::soa:
+        names = 2;
+        break;
       case RRType::mx:
         names = 1;
         at = 2;
         break;
-      default: break;
+      default:
+        break;
     }
     if (content.empty() || at > content.size()) names = 0;
     if (names == 0) at = 0;

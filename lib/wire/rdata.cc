@@ -25,17 +25,24 @@ std::optional<NameLayout> layout_of(RRType type) {
     case 8:
     case 9:
     case 12:
-    case 39: return NameLayout{0, 1, 0};  // NS MD MF CNAME MB MG MR PTR DNAME
-    case 6: return NameLayout{0, 2, 20};  // SOA
+    case 39:
+      return NameLayout{0, 1, 0};  // NS MD MF CNAME MB MG MR PTR DNAME
+    case 6:
+      return NameLayout{0, 2, 20};  // SOA
     case 14:
-    case 17: return NameLayout{0, 2, 0};  // MINFO RP
+    case 17:
+      return NameLayout{0, 2, 0};  // MINFO RP
     case 15:
     case 18:
     case 21:
-    case 36: return NameLayout{2, 1, 0};        // MX AFSDB RT KX
-    case 33: return NameLayout{6, 1, 0};        // SRV
-    case 35: return NameLayout{4, 1, 0, true};  // NAPTR
-    default: return std::nullopt;
+    case 36:
+      return NameLayout{2, 1, 0};  // MX AFSDB RT KX
+    case 33:
+      return NameLayout{6, 1, 0};  // SRV
+    case 35:
+      return NameLayout{4, 1, 0, true};  // NAPTR
+    default:
+      return std::nullopt;
   }
 }
 
@@ -67,18 +74,26 @@ Result<void> check_size(BytesView rdata, std::size_t minimum, std::size_t maximu
 Result<void> check_plain(RRType type, BytesView rdata) {
   constexpr std::size_t any = 65535;
   switch (type) {
-    case RRType::a: return check_size(rdata, 4, 4);
-    case RRType::aaaa: return check_size(rdata, 16, 16);
-    case RRType::txt: return check_strings(rdata);
+    case RRType::a:
+      return check_size(rdata, 4, 4);
+    case RRType::aaaa:
+      return check_size(rdata, 16, 16);
+    case RRType::txt:
+      return check_strings(rdata);
     case RRType::key:
     case RRType::dnskey:
-    case RRType::cdnskey: return check_size(rdata, 4, any);
+    case RRType::cdnskey:
+      return check_size(rdata, 4, any);
     case RRType::ds:
-    case RRType::cds: return check_size(rdata, 5, any);
+    case RRType::cds:
+      return check_size(rdata, 5, any);
     case RRType::svcb:
-    case RRType::https: return check_size(rdata, 3, any);
-    case RRType::caa: return check_size(rdata, 3, any);
-    default: return {};
+    case RRType::https:
+      return check_size(rdata, 3, any);
+    case RRType::caa:
+      return check_size(rdata, 3, any);
+    default:
+      return {};
   }
 }
 
@@ -228,10 +243,16 @@ std::optional<Name> target_of(RRType type, BytesView rdata) {
   switch (type) {
     case RRType::ns:
     case RRType::cname:
-    case RRType::ptr: break;
-    case RRType::mx: skip = 2; break;
-    case RRType::srv: skip = 6; break;
-    default: return std::nullopt;
+    case RRType::ptr:
+      break;
+    case RRType::mx:
+      skip = 2;
+      break;
+    case RRType::srv:
+      skip = 6;
+      break;
+    default:
+      return std::nullopt;
   }
   if (rdata.size() <= skip) return std::nullopt;
   auto name = Name::from_wire(rdata.subspan(skip));

@@ -8,7 +8,9 @@
 namespace mutua::peer {
 
 Auditor::Auditor(Settings settings, const Directory& directory, OwnerUpdates& updates)
-    : settings_(std::move(settings)), directory_(directory), updates_(updates),
+    : settings_(std::move(settings)),
+      directory_(directory),
+      updates_(updates),
       thread_([this](std::stop_token stop) { loop(std::move(stop)); }) {}
 
 void Auditor::loop(std::stop_token stop) {
@@ -98,8 +100,8 @@ Finding Auditor::check(const CommitmentRecord& commitment, std::stop_token stop)
   if (commitment.addresses.empty()) return {Outcome::unreachable, "it has no address", {}};
   Finding last;
   for (const Check& check : settings_.checks) {
-    last = run_check(check, commitment.addresses.front(), settings_.hostname, settings_.timeout,
-                     stop);
+    last =
+        run_check(check, commitment.addresses.front(), settings_.hostname, settings_.timeout, stop);
     if (last.outcome == Outcome::passed) continue;
     last.detail = check.text + ": " + last.detail;
     return last;

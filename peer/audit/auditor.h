@@ -20,10 +20,10 @@ namespace mutua::peer {
 // What a round found out about one replica.
 struct ReplicaReport {
   std::string peer;
-  std::string address;  // the first one, with the mapped port
-  bool own = false;     // the owner's: needs no admission and is never denied
-  bool current = true;  // commits to the current manifest; checked only then
-  bool served = false;  // in the served list before the round
+  std::string address;                      // the first one, with the mapped port
+  bool own = false;                         // the owner's: needs no admission and is never denied
+  bool current = true;                      // commits to the current manifest; checked only then
+  bool served = false;                      // in the served list before the round
   Standing standing = Standing::candidate;  // before the round
   Outcome outcome = Outcome::unreachable;
   std::string detail;
@@ -66,7 +66,7 @@ class Auditor {
   const Settings settings_;
   const Directory& directory_;
   OwnerUpdates& updates_;
-  std::mutex rounds_;  // one round at a time
+  std::mutex rounds_;                         // one round at a time
   std::map<std::string, History> histories_;  // within a round
   mutable std::mutex mutex_;
   std::vector<ReplicaReport> last_reports_;

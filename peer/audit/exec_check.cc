@@ -41,9 +41,9 @@ class Run {
 
     std::array<std::string, 3> arguments{program, replica.address_to_text(),
                                          std::to_string(replica.port())};
-    std::array<std::string, 4> variables{
-        "PATH=/usr/local/bin:/usr/bin:/bin", "MUTUA_ADDRESS=" + arguments[1],
-        "MUTUA_PORT=" + arguments[2], "MUTUA_SERVICE=" + service};
+    std::array<std::string, 4> variables{"PATH=/usr/local/bin:/usr/bin:/bin",
+                                         "MUTUA_ADDRESS=" + arguments[1],
+                                         "MUTUA_PORT=" + arguments[2], "MUTUA_SERVICE=" + service};
     char* argv[] = {arguments[0].data(), arguments[1].data(), arguments[2].data(), nullptr};
     char* envp[] = {variables[0].data(), variables[1].data(), variables[2].data(),
                     variables[3].data(), nullptr};
@@ -62,8 +62,7 @@ class Run {
     ::posix_spawnattr_setpgroup(&attributes, 0);
     ::posix_spawnattr_setflags(
         &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    const int problem =
-        ::posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv, envp);
+    const int problem = ::posix_spawn(&pid_, program.c_str(), &actions, &attributes, argv, envp);
     ::posix_spawn_file_actions_destroy(&actions);
     ::posix_spawnattr_destroy(&attributes);
     if (problem != 0) {
@@ -76,8 +75,8 @@ class Run {
   // Reads until the program ends. The exit status, or an error for a signal and a late end.
   Result<int> finish(SteadyTime deadline) {
     for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-          deadline - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       if (left.count() <= 0) return Error("the program did not end in time");
       pollfd entry{output_.get(), POLLIN, 0};
       // The pipe may stay open in a child of the program, so its end is looked for as well.

@@ -13,8 +13,8 @@ namespace mutua::peer {
 // What one check of one replica found.
 struct Finding {
   Outcome outcome = Outcome::unreachable;
-  std::string detail;     // for people: "status 500 instead of 200"
-  trust::Digest evidence; // SHA-256 over what the replica gave: body, output; else over `detail`
+  std::string detail;      // for people: "status 500 instead of 200"
+  trust::Digest evidence;  // SHA-256 over what the replica gave: body, output; else over `detail`
 };
 
 // Blocks for at most `timeout`. Bodies and outputs of more than 1 MiB are altered, not read on.

@@ -30,8 +30,7 @@ bool ready(int fd, short events, std::chrono::milliseconds timeout) {
 }  // namespace
 
 Finding run_tcp_check(const SocketAddress& replica, std::chrono::milliseconds timeout) {
-  const UniqueFd fd(
-      ::socket(replica.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd fd(::socket(replica.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return finding(Outcome::unreachable, errno_error(errno, "socket").message());
   int problem = 0;
   if (::connect(fd.get(), replica.data(), replica.size()) != 0) problem = errno;

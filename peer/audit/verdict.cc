@@ -29,29 +29,40 @@ Action decide(Standing standing, const History& history) {
 
 const char* to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::passed: return "passed";
-    case Outcome::altered: return "altered";
-    case Outcome::unreachable: return "unreachable";
-    case Outcome::unchecked: return "unchecked";
+    case Outcome::passed:
+      return "passed";
+    case Outcome::altered:
+      return "altered";
+    case Outcome::unreachable:
+      return "unreachable";
+    case Outcome::unchecked:
+      return "unchecked";
   }
   return "";
 }
 
 const char* to_string(Standing standing) {
   switch (standing) {
-    case Standing::candidate: return "candidate";
-    case Standing::admitted: return "admitted";
-    case Standing::denied: return "denied";
+    case Standing::candidate:
+      return "candidate";
+    case Standing::admitted:
+      return "admitted";
+    case Standing::denied:
+      return "denied";
   }
   return "";
 }
 
 const char* to_string(Action action) {
   switch (action) {
-    case Action::none: return "none";
-    case Action::admit: return "admit";
-    case Action::suspend: return "suspend";
-    case Action::deny: return "deny";
+    case Action::none:
+      return "none";
+    case Action::admit:
+      return "admit";
+    case Action::suspend:
+      return "suspend";
+    case Action::deny:
+      return "deny";
   }
   return "";
 }

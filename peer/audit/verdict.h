@@ -37,8 +37,8 @@ class History {
  public:
   void add(Outcome outcome);
 
-  std::size_t altered() const;                            // among the remembered answers
-  std::size_t silent_rounds() const { return silent_; }   // since the last answer
+  std::size_t altered() const;                           // among the remembered answers
+  std::size_t silent_rounds() const { return silent_; }  // since the last answer
   bool last_passed() const { return silent_ == 0 && !answers_.empty() && answers_.back(); }
 
  private:

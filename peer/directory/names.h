@@ -17,10 +17,10 @@ class ZoneNames {
 
   // A service's owner name in the zone: itself, or below lookaside.<zone> for a foreign hostname.
   Result<wire::Name> service(std::string_view hostname) const;
-  Result<wire::Name> host(std::string_view peer) const;          // <peer>.peers.<zone>
-  Result<wire::Name> exchange_type() const;                      // _mutua._tcp.<zone>
-  Result<wire::Name> exchange(std::string_view peer) const;      // <peer>._mutua._tcp.<zone>
-  Result<wire::Name> base(std::string_view label) const;         // <label>._kernels.<zone>
+  Result<wire::Name> host(std::string_view peer) const;      // <peer>.peers.<zone>
+  Result<wire::Name> exchange_type() const;                  // _mutua._tcp.<zone>
+  Result<wire::Name> exchange(std::string_view peer) const;  // <peer>._mutua._tcp.<zone>
+  Result<wire::Name> base(std::string_view label) const;     // <label>._kernels.<zone>
 
  private:
   wire::Name zone_;

@@ -28,8 +28,11 @@ std::chrono::milliseconds timeout_of(const Descriptor& blob) {
 
 Fetcher::Fetcher(const BlobStore& store, std::string service, std::vector<Source> sources,
                  std::function<void(const FetchProgress&)> on_progress, std::stop_token stop)
-    : store_(store), service_(std::move(service)), sources_(std::move(sources)),
-      on_progress_(std::move(on_progress)), stop_(std::move(stop)) {}
+    : store_(store),
+      service_(std::move(service)),
+      sources_(std::move(sources)),
+      on_progress_(std::move(on_progress)),
+      stop_(std::move(stop)) {}
 
 template <typename Attempt>
 auto Fetcher::from_any(const std::string& object, Attempt attempt) -> decltype(attempt(Source())) {
@@ -108,8 +111,9 @@ Result<Fetcher::Signed> Fetcher::fetch_manifest_from(const Source& source,
     TRY(store_.put(as_bytes("{}")));
     TRY(store_.put(raw));
     Signed result{std::move(*verified), {}, TRY(store_.put(armored))};
-    result.signature = {{std::string(media_type::image_manifest), TRY(store_.put(own)), own.size(), {}},
-                        std::string(media_type::signature)};
+    result.signature = {
+        {std::string(media_type::image_manifest), TRY(store_.put(own)), own.size(), {}},
+        std::string(media_type::signature)};
     return result;
   }
   return problem;

@@ -15,9 +15,9 @@ namespace mutua::peer {
 
 struct HttpRequest {
   SocketAddress address;
-  std::string host;             // the Host field
+  std::string host;  // the Host field
   std::string target = "/";
-  std::uint64_t first_byte = 0; // more than 0: asks for the range from here on
+  std::uint64_t first_byte = 0;  // more than 0: asks for the range from here on
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{10'000};   // without one octet
   std::chrono::milliseconds total_timeout{60'000};  // for everything

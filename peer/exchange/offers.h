@@ -16,7 +16,7 @@ struct Offer {
   trust::Digest manifest;             // "latest"
   std::set<trust::Digest> manifests;  // the snapshot's and its signatures'
   std::set<trust::Digest> blobs;
-  std::vector<Referrer> signatures;   // referrers of `manifest`
+  std::vector<Referrer> signatures;  // referrers of `manifest`
 };
 
 // The offered services by name (lower case, no final dot). Thread-safe.

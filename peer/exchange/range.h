@@ -9,8 +9,8 @@ namespace mutua::peer {
 // The part of a blob that a request wants. RFC 9110 section 14.
 struct ByteRange {
   enum class Kind {
-    whole,          // no Range, or one that may be ignored: several ranges, another unit, bad syntax
-    part,           // first..first+length-1
+    whole,  // no Range, or one that may be ignored: several ranges, another unit, bad syntax
+    part,   // first..first+length-1
     unsatisfiable,  // starts behind the end
   };
   Kind kind = Kind::whole;

@@ -114,9 +114,9 @@ Answer answer_to(const http::request<http::empty_body>& request, const BlobStore
   const auto digest = latest ? Result(offer->manifest) : trust::Digest::parse(target->reference);
   if (!digest.ok()) return failure(http::status::bad_request, "DIGEST_INVALID", "not a digest");
   if (target->kind == RequestTarget::Kind::referrers) {
-    return small_answer(media_type::image_index,
-                        print_referrers(*digest == offer->manifest ? offer->signatures
-                                                                   : std::vector<Referrer>()));
+    return small_answer(
+        media_type::image_index,
+        print_referrers(*digest == offer->manifest ? offer->signatures : std::vector<Referrer>()));
   }
   if (target->kind == RequestTarget::Kind::manifest) {
     if (!offer->manifests.contains(*digest)) return not_found("MANIFEST_UNKNOWN");
@@ -144,8 +144,7 @@ http::response<http::empty_body> head_of(const Answer& answer, unsigned version,
 asio::awaitable<bool> send_body(beast::tcp_stream& stream, const Answer& answer) {
   if (!answer.blob.fd) {
     stream.expires_after(kSendTimeout);
-    auto [problem, count] =
-        co_await asio::async_write(stream, asio::buffer(answer.body), kNoThrow);
+    auto [problem, count] = co_await asio::async_write(stream, asio::buffer(answer.body), kNoThrow);
     co_return !problem;
   }
   Bytes chunk(kChunkBytes);
@@ -284,8 +283,9 @@ class BeastServer final : public ExchangeServer {
 
 }  // namespace
 
-Result<std::unique_ptr<ExchangeServer>> ExchangeServer::create(
-    std::vector<SocketAddress> addresses, const BlobStore& store, const Offers& offers) {
+Result<std::unique_ptr<ExchangeServer>> ExchangeServer::create(std::vector<SocketAddress> addresses,
+                                                               const BlobStore& store,
+                                                               const Offers& offers) {
   auto server = std::make_unique<BeastServer>(store, offers);
   TRY(server->listen(std::move(addresses)));
   return std::unique_ptr<ExchangeServer>(std::move(server));

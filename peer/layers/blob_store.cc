@@ -30,7 +30,8 @@ Result<void> make_folder(const std::filesystem::path& folder) {
 bool is_old(const std::filesystem::path& file) {
   std::error_code problem;
   const auto written = std::filesystem::last_write_time(file, problem);
-  return !problem && std::filesystem::file_time_type::clock::now() - written > std::chrono::hours(24);
+  return !problem &&
+         std::filesystem::file_time_type::clock::now() - written > std::chrono::hours(24);
 }
 
 Error not_held(const trust::Digest& digest) { return Error("no blob " + digest.to_text()); }

@@ -45,7 +45,8 @@ class BlobStore {
 
   Result<trust::Digest> put(BytesView content) const;
   // Copies a local file of at most `limit_bytes`.
-  Result<trust::Digest> put_file(const std::filesystem::path& file, std::uint64_t limit_bytes) const;
+  Result<trust::Digest> put_file(const std::filesystem::path& file,
+                                 std::uint64_t limit_bytes) const;
 
   // Writes the blob `digest` of exactly `size_bytes`, taking up a partial file where one is held.
   // One writer for a digest at a time: a second one is an error.

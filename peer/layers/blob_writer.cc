@@ -24,8 +24,10 @@ Result<UniqueFd> open_locked(const std::filesystem::path& path) {
   for (;;) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return errno_error(errno, "open " + path.string());
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return Error(path.string() + " is being written");
-    struct stat opened {}, named {};
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+      return Error(path.string() + " is being written");
+    struct stat opened {
+    }, named{};
     if (::fstat(fd.get(), &opened) != 0) return errno_error(errno, "stat " + path.string());
     const bool is_there = ::stat(path.c_str(), &named) == 0;
     if (is_there && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) return fd;
@@ -48,7 +50,8 @@ Result<BlobWriter> BlobWriter::open(const std::filesystem::path& partial,
 Result<void> BlobWriter::hash_existing() {
   Bytes chunk(kChunkBytes);
   for (;;) {
-    const ssize_t count = ::pread(fd_.get(), chunk.data(), chunk.size(), static_cast<off_t>(offset_));
+    const ssize_t count =
+        ::pread(fd_.get(), chunk.data(), chunk.size(), static_cast<off_t>(offset_));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return errno_error(errno, "read " + partial_.string());
     if (count == 0) return {};

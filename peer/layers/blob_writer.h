@@ -37,8 +37,11 @@ class BlobWriter {
  private:
   BlobWriter(UniqueFd fd, std::filesystem::path partial, std::filesystem::path destination,
              const trust::Digest& digest, std::uint64_t size_bytes)
-      : fd_(std::move(fd)), partial_(std::move(partial)), destination_(std::move(destination)),
-        digest_(digest), size_bytes_(size_bytes) {}
+      : fd_(std::move(fd)),
+        partial_(std::move(partial)),
+        destination_(std::move(destination)),
+        digest_(digest),
+        size_bytes_(size_bytes) {}
   Result<void> hash_existing();
 
   UniqueFd fd_;

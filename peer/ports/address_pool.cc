@@ -43,8 +43,6 @@ void AddressPool::Lease::release() {
   slots_->taken[number_ - 1] = false;
 }
 
-std::string AddressPool::Lease::address() const {
-  return "10.0.0." + std::to_string(number_);
-}
+std::string AddressPool::Lease::address() const { return "10.0.0." + std::to_string(number_); }
 
 }  // namespace mutua::peer

@@ -22,8 +22,7 @@ struct ServiceDescription {
 // authority's words.
 class OwnerUpdates {
  public:
-  OwnerUpdates(UpdateClient& client, ZoneNames names)
-      : client_(client), names_(std::move(names)) {}
+  OwnerUpdates(UpdateClient& client, ZoneNames names) : client_(client), names_(std::move(names)) {}
 
   // Claims the name where nobody has it; describes it anew where this key has it already.
   Result<void> publish(const wire::Name& service, const ServiceDescription& description);

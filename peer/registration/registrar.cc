@@ -45,9 +45,9 @@ void Registrar::stop_and_withdraw() {
     commitments_.clear();
   }
   if (!reply.ok() || !reply->accepted()) {
-    log::warning("register.withdraw_failed",
-                 {{"reason", reply.ok() ? reply->to_error("withdraw").message()
-                                        : reply.error().message()}});
+    log::warning(
+        "register.withdraw_failed",
+        {{"reason", reply.ok() ? reply->to_error("withdraw").message() : reply.error().message()}});
   }
 }
 
@@ -98,10 +98,10 @@ void Registrar::withdraw(const wire::Name& service) {
   for (const Commitment& commitment : ended) {
     const auto reply = send(messages_.withdrawal(commitment));
     if (reply.ok() && reply->accepted()) continue;
-    log::warning("commitment.withdraw_failed",
-                 {{"service", service.to_text()},
-                  {"reason", reply.ok() ? reply->to_error("withdraw").message()
-                                        : reply.error().message()}});
+    log::warning(
+        "commitment.withdraw_failed",
+        {{"service", service.to_text()},
+         {"reason", reply.ok() ? reply->to_error("withdraw").message() : reply.error().message()}});
   }
 }
 
@@ -144,8 +144,8 @@ milliseconds Registrar::renew() {
       if (alone.ok() && alone->accepted()) continue;
       const std::string text =
           alone.ok() ? alone->to_error("renew").message() : alone.error().message();
-      log::warning("commitment.refused", {{"service", commitment.service.to_text()},
-                                          {"reason", text}});
+      log::warning("commitment.refused",
+                   {{"service", commitment.service.to_text()}, {"reason", text}});
       problems[commitment.service] = text;
     }
   }

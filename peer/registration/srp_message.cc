@@ -20,8 +20,7 @@ struct CommitmentNames {
 };
 
 Result<CommitmentNames> names_of(const Commitment& commitment, const std::string& peer) {
-  const wire::Name list =
-      TRY(port_name(commitment.service, commitment.port, commitment.transport));
+  const wire::Name list = TRY(port_name(commitment.service, commitment.port, commitment.transport));
   return CommitmentNames{list, TRY(list.child(peer))};
 }
 
@@ -35,8 +34,11 @@ wire::Name host_name_of(const ZoneNames& names, const std::string& peer) {
 }  // namespace
 
 SrpMessages::SrpMessages(ZoneNames names, HostDescription host, std::chrono::seconds lease)
-    : names_(std::move(names)), host_(std::move(host)), lease_(lease),
-      peer_(trust::peer_id(host_.key)), host_name_(host_name_of(names_, peer_)) {}
+    : names_(std::move(names)),
+      host_(std::move(host)),
+      lease_(lease),
+      peer_(trust::peer_id(host_.key)),
+      host_name_(host_name_of(names_, peer_)) {}
 
 void SrpMessages::describe_host(UpdateMessage& update) const {
   const std::uint32_t ttl = std::min(kLongestTtl, static_cast<std::uint32_t>(lease_.count()));

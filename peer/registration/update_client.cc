@@ -38,8 +38,11 @@ Error UpdateReply::to_error(const std::string& operation) const {
 UpdateClient::UpdateClient(trust::PrivateKey key, std::vector<SocketAddress> authorities,
                            std::filesystem::path inception_file, const Clock& clock,
                            std::chrono::milliseconds timeout)
-    : key_(std::move(key)), authorities_(std::move(authorities)),
-      inception_file_(std::move(inception_file)), clock_(clock), timeout_(timeout) {}
+    : key_(std::move(key)),
+      authorities_(std::move(authorities)),
+      inception_file_(std::move(inception_file)),
+      clock_(clock),
+      timeout_(timeout) {}
 
 Result<std::uint32_t> UpdateClient::next_inception() {
   if (last_inception_ == 0) last_inception_ = read_inception(inception_file_);

@@ -43,8 +43,7 @@ Result<SnapshotConfig> parse_snapshot_config(BytesView json) {
   SnapshotConfig config;
   config.service = TRY(text_field(fields, "service"));
   config.engine = TRY(text_field(fields, "engine"));
-  config.memory_mib =
-      static_cast<unsigned>(TRY(number_field(fields, "memoryMib", kMostMemoryMib)));
+  config.memory_mib = static_cast<unsigned>(TRY(number_field(fields, "memoryMib", kMostMemoryMib)));
   const std::string outbound = TRY(text_field(fields, "outbound"));
   if (outbound != "yes" && outbound != "no") return Error("field outbound: expected yes or no");
   config.outbound = outbound == "yes";
@@ -60,15 +59,15 @@ Result<SnapshotConfig> parse_snapshot_config(BytesView json) {
 Bytes print_snapshot_config(const SnapshotConfig& config) {
   boost::json::array ports;
   for (const ServicePort& port : config.ports) ports.emplace_back(port.to_text());
-  return to_bytes(std::string_view(boost::json::serialize(
-      boost::json::object{{"service", config.service},
-                          {"engine", config.engine},
-                          {"memoryMib", config.memory_mib},
-                          {"outbound", config.outbound ? "yes" : "no"},
-                          {"ports", std::move(ports)},
-                          {"bases", print_texts(config.bases)},
-                          {"created", config.created},
-                          {"checks", print_texts(config.checks)}})));
+  return to_bytes(std::string_view(
+      boost::json::serialize(boost::json::object{{"service", config.service},
+                                                 {"engine", config.engine},
+                                                 {"memoryMib", config.memory_mib},
+                                                 {"outbound", config.outbound ? "yes" : "no"},
+                                                 {"ports", std::move(ports)},
+                                                 {"bases", print_texts(config.bases)},
+                                                 {"created", config.created},
+                                                 {"checks", print_texts(config.checks)}})));
 }
 
 }  // namespace mutua::peer

@@ -25,14 +25,15 @@ struct ServicePort {
 
 // What a peer needs to know to run a snapshot, beside its layers: the manifest's config blob.
 struct SnapshotConfig {
-  std::string service;             // a name in lower case, without the final dot
+  std::string service;  // a name in lower case, without the final dot
   std::string engine = "uml";
   unsigned memory_mib = 64;
   bool outbound = false;           // the service asks for outbound connections
   std::vector<ServicePort> ports;  // at least one, at most 16
   std::vector<std::string> bases;  // labels of the trusted bases that it stands on
   std::string created;             // RFC 3339
-  std::vector<std::string> checks; // hints for whoever wants to check a replica: "http:/;status=200"
+  std::vector<std::string>
+      checks;  // hints for whoever wants to check a replica: "http:/;status=200"
 
   bool operator==(const SnapshotConfig&) const = default;
 };

@@ -89,7 +89,8 @@ Bytes print_manifest(const Manifest& manifest) {
                 {"config", print_descriptor(manifest.config)},
                 {"layers", std::move(layers)}};
   if (manifest.subject) fields["subject"] = print_descriptor(*manifest.subject);
-  if (!manifest.annotations.empty()) fields["annotations"] = print_annotations(manifest.annotations);
+  if (!manifest.annotations.empty())
+    fields["annotations"] = print_annotations(manifest.annotations);
   return to_bytes(std::string_view(boost::json::serialize(fields)));
 }
 
@@ -100,10 +101,10 @@ Bytes print_referrers(const std::vector<Referrer>& referrers) {
     fields["artifactType"] = referrer.artifact_type;
     manifests.push_back(std::move(fields));
   }
-  return to_bytes(std::string_view(boost::json::serialize(
-      object{{"schemaVersion", 2},
-             {"mediaType", media_type::image_index},
-             {"manifests", std::move(manifests)}})));
+  return to_bytes(
+      std::string_view(boost::json::serialize(object{{"schemaVersion", 2},
+                                                     {"mediaType", media_type::image_index},
+                                                     {"manifests", std::move(manifests)}})));
 }
 
 Result<std::vector<Referrer>> parse_referrers(BytesView json) {

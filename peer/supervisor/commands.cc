@@ -98,7 +98,8 @@ Result<PublishRequest> parse_publish(const object& request) {
   }
   publish.every =
       std::chrono::milliseconds(TRY(number_field(request, "everyMilliseconds", kLongestEvery)));
-  if (publish.every < std::chrono::milliseconds(100)) return Error("checks run at most each 100 ms");
+  if (publish.every < std::chrono::milliseconds(100))
+    return Error("checks run at most each 100 ms");
   publish.run_here = TRY(text_field(request, "runHere")) == "yes";
   return publish;
 }
@@ -172,8 +173,7 @@ Result<object> run_flow(Supervisor& supervisor, const std::string& command, cons
 }  // namespace
 
 control::Handler make_command_handler(Supervisor& supervisor) {
-  return [&supervisor](const object& request,
-                       control::Progress progress) -> Result<object> {
+  return [&supervisor](const object& request, control::Progress progress) -> Result<object> {
     const StepReport report = [&progress](const std::string& line) {
       progress(object{{"line", line}});
     };

@@ -30,12 +30,13 @@ Result<LocalSnapshot> load_local(const BlobStore& store, const std::string& serv
   SnapshotConfig config = TRY(verify_config(manifest, config_raw, service));
   for (const Descriptor& blob : manifest.blobs()) {
     const auto size_bytes = TRY(store.size(blob.digest));
-    if (size_bytes != blob.size_bytes) return Error("blob " + blob.digest.to_text() + " is not whole");
+    if (size_bytes != blob.size_bytes)
+      return Error("blob " + blob.digest.to_text() + " is not whole");
   }
   const auto signature_size = TRY(store.size(held.signature_manifest));
-  Referrer signature{{std::string(media_type::image_manifest), held.signature_manifest,
-                      signature_size, {}},
-                     std::string(media_type::signature)};
+  Referrer signature{
+      {std::string(media_type::image_manifest), held.signature_manifest, signature_size, {}},
+      std::string(media_type::signature)};
   return LocalSnapshot{std::move(manifest), std::move(config), std::move(signature),
                        held.signature_blob};
 }

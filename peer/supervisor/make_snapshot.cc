@@ -51,8 +51,7 @@ Result<LocalSnapshot> make_snapshot(const BlobStore& store, const trust::Private
   const Descriptor base = TRY(put_layer(store, media_type::base_disk, files.base_disk));
 
   const auto blocks = TRY(vm::uml::compare(files.base_disk, files.disk));
-  report("the disk differs from its base in " + std::to_string(blocks.size()) +
-         " blocks of 4 KiB");
+  report("the disk differs from its base in " + std::to_string(blocks.size()) + " blocks of 4 KiB");
   const TemporaryFile delta_file(work / (config.service + ".delta"));
   TRY(write_disk_delta(files.disk, base.digest, blocks, delta_file.path()));
   Descriptor delta = TRY(put_layer(store, media_type::disk_delta, delta_file.path()));
@@ -62,7 +61,8 @@ Result<LocalSnapshot> make_snapshot(const BlobStore& store, const trust::Private
   config.created = rfc3339(clock.wall_now());
   const Bytes config_raw = print_snapshot_config(config);
   const trust::Digest config_digest = TRY(store.put(config_raw));
-  manifest.config = {std::string(media_type::snapshot_config), config_digest, config_raw.size(), {}};
+  manifest.config = {
+      std::string(media_type::snapshot_config), config_digest, config_raw.size(), {}};
   manifest.layers = {kernel, base, delta};
   manifest.annotations = {{"org.opencontainers.image.created", config.created},
                           {"org.opencontainers.image.title", config.service}};
@@ -70,8 +70,8 @@ Result<LocalSnapshot> make_snapshot(const BlobStore& store, const trust::Private
   report("signing");
   const Bytes raw = print_manifest(manifest);
   const trust::Digest digest = TRY(store.put(raw));
-  const Bytes armored = to_bytes(std::string_view(
-      make_ssh_signature(key, kSnapshotNamespace, as_bytes(digest.to_text()))));
+  const Bytes armored = to_bytes(
+      std::string_view(make_ssh_signature(key, kSnapshotNamespace, as_bytes(digest.to_text()))));
   const Descriptor subject{std::string(media_type::image_manifest), digest, raw.size(), {}};
   const Bytes signature_raw = print_manifest(signature_manifest(subject, armored));
   TRY(store.put(as_bytes("{}")));

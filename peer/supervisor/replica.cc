@@ -20,13 +20,13 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr seconds kStartTimeout{20};
-constexpr seconds kAnswerTimeout{90};   // UML on a loaded host boots slowly
-constexpr seconds kWarmUp{5};           // after the first answer, for the right one
+constexpr seconds kAnswerTimeout{90};  // UML on a loaded host boots slowly
+constexpr seconds kWarmUp{5};          // after the first answer, for the right one
 constexpr milliseconds kStopGrace{4'000};
 constexpr milliseconds kCommitRetry{2'000};
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{60'000};
-constexpr seconds kHealthy{60};         // served so long: the next pause is the first again
+constexpr seconds kHealthy{60};  // served so long: the next pause is the first again
 
 std::string machine_name(const std::string& service) {
   std::string name = service.substr(0, 48);
@@ -69,14 +69,22 @@ void set_idle(ReplicaStatus& status, Phase phase) {
 
 const char* to_string(Phase phase) {
   switch (phase) {
-    case Phase::preparing: return "preparing";
-    case Phase::fetching: return "fetching";
-    case Phase::booting: return "booting";
-    case Phase::answering: return "starting";
-    case Phase::committed: return "committed";
-    case Phase::uncommitted: return "uncommitted";
-    case Phase::waiting: return "waiting";
-    case Phase::stopped: return "stopped";
+    case Phase::preparing:
+      return "preparing";
+    case Phase::fetching:
+      return "fetching";
+    case Phase::booting:
+      return "booting";
+    case Phase::answering:
+      return "starting";
+    case Phase::committed:
+      return "committed";
+    case Phase::uncommitted:
+      return "uncommitted";
+    case Phase::waiting:
+      return "waiting";
+    case Phase::stopped:
+      return "stopped";
   }
   return "";
 }
@@ -89,8 +97,11 @@ std::filesystem::path Replica::console_log(const std::filesystem::path& machines
 Replica::Replica(const ReplicaSurroundings& surroundings, JournalEntry entry,
                  AddressPool::Lease place,
                  std::function<Result<void>(const JournalEntry::Held&)> on_held)
-    : surroundings_(surroundings), entry_(std::move(entry)), place_(std::move(place)),
-      on_held_(std::move(on_held)), folder_(surroundings.machines / entry_.service),
+    : surroundings_(surroundings),
+      entry_(std::move(entry)),
+      place_(std::move(place)),
+      on_held_(std::move(on_held)),
+      folder_(surroundings.machines / entry_.service),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   status_.private_address = place_.address();
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });

@@ -56,12 +56,18 @@ class Supervisor::Flow {
 
 Supervisor::Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engine& engine,
                        const Clock& clock, BlobStore store, Journal journal)
-    : settings_(std::move(settings)), key_(std::move(key)),
-      peer_(trust::peer_id(key_.public_key())), clock_(clock), store_(std::move(store)),
-      journal_(std::move(journal)), names_(settings_.zone),
-      directory_(names_, settings_.authorities), places_(settings_.capacity),
+    : settings_(std::move(settings)),
+      key_(std::move(key)),
+      peer_(trust::peer_id(key_.public_key())),
+      clock_(clock),
+      store_(std::move(store)),
+      journal_(std::move(journal)),
+      names_(settings_.zone),
+      directory_(names_, settings_.authorities),
+      places_(settings_.capacity),
       updates_(key_, settings_.authorities, settings_.state / "peer.inception", clock_),
-      owner_updates_(updates_, names_), engine_(engine) {}
+      owner_updates_(updates_, names_),
+      engine_(engine) {}
 
 Supervisor::~Supervisor() { shut_down(); }
 
@@ -70,9 +76,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(SupervisorSettings settin
                                                        const Clock& clock) {
   BlobStore store = TRY(BlobStore::open(settings.state));
   Journal journal = TRY(Journal::open(settings.state / "services"));
-  std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(settings), std::move(key), engine,
-                                                        clock, std::move(store),
-                                                        std::move(journal)));
+  std::unique_ptr<Supervisor> supervisor(new Supervisor(
+      std::move(settings), std::move(key), engine, clock, std::move(store), std::move(journal)));
   TRY(supervisor->start());
   return supervisor;
 }
@@ -96,10 +101,17 @@ Result<void> Supervisor::start() {
                   settings_.lease),
       settings_.lease);
   surroundings_.emplace(ReplicaSurroundings{
-      directory_, store_, offers_, *registrar_, engine_, peer_, settings_.addresses,
+      directory_,
+      store_,
+      offers_,
+      *registrar_,
+      engine_,
+      peer_,
+      settings_.addresses,
       settings_.host_ports,
       {settings_.snapshot_limit_bytes, settings_.memory_limit_mib, settings_.allow_outbound},
-      settings_.watch, settings_.state / "machines"});
+      settings_.watch,
+      settings_.state / "machines"});
   registrar_->start();
   for (const JournalEntry& entry : entries) {
     if (auto taken = take_up(entry); !taken.ok()) {
@@ -188,11 +200,10 @@ void Supervisor::remove(const std::string& service) {
 
 Result<std::shared_ptr<Replica>> Supervisor::start_replica(const JournalEntry& entry) {
   AddressPool::Lease place = TRY(places_.take());
-  return std::make_shared<Replica>(
-      *surroundings_, entry, std::move(place),
-      [this, service = entry.service](const JournalEntry::Held& held) {
-        return remember_held(service, held);
-      });
+  return std::make_shared<Replica>(*surroundings_, entry, std::move(place),
+                                   [this, service = entry.service](const JournalEntry::Held& held) {
+                                     return remember_held(service, held);
+                                   });
 }
 
 std::shared_ptr<Auditor> Supervisor::start_auditor(const JournalEntry& entry,
@@ -213,8 +224,7 @@ std::shared_ptr<Auditor> Supervisor::start_auditor(const JournalEntry& entry,
   return std::make_shared<Auditor>(std::move(settings), directory_, owner_updates_);
 }
 
-Result<void> Supervisor::remember_held(const std::string& service,
-                                       const JournalEntry::Held& held) {
+Result<void> Supervisor::remember_held(const std::string& service, const JournalEntry::Held& held) {
   {
     // Journaled under the lock: a service that stop() takes out of the map is never journaled again.
     const std::lock_guard lock(mutex_);
@@ -243,8 +253,7 @@ void Supervisor::write_layout_index() {
   }
 }
 
-Result<ServiceStatus> Supervisor::publish(const PublishRequest& request,
-                                          const StepReport& report) {
+Result<ServiceStatus> Supervisor::publish(const PublishRequest& request, const StepReport& report) {
   const auto flow = TRY(Flow::begin(*this, request.service));
   const wire::Name name = TRY(names_.service(request.service));
   auto former = find(request.service);
@@ -263,16 +272,15 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& request,
   if (request.run_here) TRY(check_limits(config, surroundings_->limits));
   const LocalSnapshot snapshot =
       TRY(make_snapshot(store_, key_, request.files, config, settings_.state, clock_, report));
-  const std::string untrusted =
-      TRY(untrusted_base(directory_, snapshot.manifest.base_labels()));
+  const std::string untrusted = TRY(untrusted_base(directory_, snapshot.manifest.base_labels()));
   if (!untrusted.empty()) return Error("publish " + request.service + ": " + untrusted);
 
   // Offered before it is named in the zone, so that whoever reads the zone finds it.
   report("claiming " + request.service);
   offers_.set(request.service, snapshot.offer());
-  const auto claimed = owner_updates_.publish(
-      name, {snapshot.manifest.digest(), snapshot.config.bases, join_ports(request.ports),
-             request.admission});
+  const auto claimed =
+      owner_updates_.publish(name, {snapshot.manifest.digest(), snapshot.config.bases,
+                                    join_ports(request.ports), request.admission});
   if (!claimed.ok()) {
     offers_.remove(request.service);
     if (former && former->entry.held) {

@@ -103,8 +103,7 @@ class Supervisor {
   Result<std::vector<ReplicaView>> replicas(const std::string& service);
   // By the owner's hand.
   Result<void> admit(const std::string& service, const std::string& peer);
-  Result<void> deny(const std::string& service, const std::string& peer,
-                    const std::string& reason);
+  Result<void> deny(const std::string& service, const std::string& peer, const std::string& reason);
 
   const std::string& peer() const { return peer_; }
   std::uint16_t exchange_port() const { return exchange_->port(); }

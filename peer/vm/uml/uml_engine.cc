@@ -54,8 +54,8 @@ Result<pid_t> spawn(const std::filesystem::path& program, int control) {
 }
 
 std::optional<Exit::Reason> parse_reason(std::string_view text) {
-  for (const auto reason : {Exit::Reason::halted, Exit::Reason::killed, Exit::Reason::crashed,
-                            Exit::Reason::failed}) {
+  for (const auto reason :
+       {Exit::Reason::halted, Exit::Reason::killed, Exit::Reason::crashed, Exit::Reason::failed}) {
     if (text == to_string(reason)) return reason;
   }
   return std::nullopt;
@@ -85,9 +85,13 @@ class UmlMachine final : public Machine {
     Message message;
     for (;;) {
       switch (channel_.receive(message)) {
-        case Channel::Reception::nothing_yet: return;
-        case Channel::Reception::closed: return handle_closed();
-        case Channel::Reception::message: handle(message); break;
+        case Channel::Reception::nothing_yet:
+          return;
+        case Channel::Reception::closed:
+          return handle_closed();
+        case Channel::Reception::message:
+          handle(message);
+          break;
       }
     }
   }
@@ -104,8 +108,7 @@ class UmlMachine final : public Machine {
   Result<void> wait_for(State wanted, milliseconds deadline) override {
     const auto end = steady_clock::now() + deadline;
     while (state_ != wanted && state_ != State::exited) {
-      const auto left =
-          std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+      const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
       if (left <= 0) {
         return errorf("machine %s is not %s after %lld ms", name_.c_str(), to_string(wanted),
                       static_cast<long long>(deadline.count()));
@@ -143,18 +146,16 @@ class UmlMachine final : public Machine {
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     if (!exit_) {
-      const std::string how = WIFSIGNALED(status)
-                                  ? "signal " + std::to_string(WTERMSIG(status))
-                                  : "status " + std::to_string(WEXITSTATUS(status));
+      const std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
+                                                  : "status " + std::to_string(WEXITSTATUS(status));
       exit_ = Exit{state_ == State::starting ? Exit::Reason::failed : Exit::Reason::killed,
                    "mutua-machine ended with " + how};
     }
     state_ = State::exited;
     pid_ = -1;
     channel_ = Channel(UniqueFd());
-    log::info("machine.exited", {{"name", name_},
-                                 {"reason", to_string(exit_->reason)},
-                                 {"detail", exit_->detail}});
+    log::info("machine.exited",
+              {{"name", name_}, {"reason", to_string(exit_->reason)}, {"detail", exit_->detail}});
   }
 
   const std::string name_;

@@ -24,7 +24,8 @@ class AuthorityConfigTest : public testing::Test {
   }
 
   static Result<AuthorityConfig> read(const std::string& more) {
-    const std::string text = "zone = fed.test\ndatabase = /x/zone.sqlite\nlisten = 127.0.0.1:5353\n";
+    const std::string text =
+        "zone = fed.test\ndatabase = /x/zone.sqlite\nlisten = 127.0.0.1:5353\n";
     return read_authority_config(Config::parse(text + more, "a.conf").value());
   }
   static std::string error(const std::string& more) {
@@ -50,11 +51,15 @@ TEST_F(AuthorityConfigTest, TheLeastHasSafeDefaults) {
 }
 
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
-  const auto config = read("listen = [::1]:0\nworkers = 4\nzone_file = /x/zone\ncontrol_socket = /x/c.sock\n"
-                           "unknown_names = forward\nupstream = 192.0.2.1\nupstream = [2001:db8::1]:5353\n"
-                           "tsig_key = operator hmac-sha256 " + secret_.string() + "\n"
-                           "require_trusted_base = no\nhosting_grace = 2\ntcp_connections = 20\ntcp_idle = 5s\n")
-                          .value();
+  const auto config =
+      read(
+          "listen = [::1]:0\nworkers = 4\nzone_file = /x/zone\ncontrol_socket = /x/c.sock\n"
+          "unknown_names = forward\nupstream = 192.0.2.1\nupstream = [2001:db8::1]:5353\n"
+          "tsig_key = operator hmac-sha256 " +
+          secret_.string() +
+          "\n"
+          "require_trusted_base = no\nhosting_grace = 2\ntcp_connections = 20\ntcp_idle = 5s\n")
+          .value();
   EXPECT_THAT(config.server.listen, SizeIs(2));
   EXPECT_EQ(config.server.udp_workers, 4u);
   EXPECT_EQ(config.unknown_names, UnknownNames::forward);
@@ -75,7 +80,8 @@ TEST_F(AuthorityConfigTest, ErrorsNameTheLine) {
       {"unknown_names = maybe\n", "a.conf:4: unknown_names: must be refuse or forward, not maybe"},
       {"unknown_names = forward\n", "upstream: needed where unknown_names = forward"},
       {"upstream = 192.0.2.1\n", "a.conf:4: upstream: has no use"},
-      {"tsig_key = operator hmac-md5 " + secret_.string() + "\n", "a.conf:4: tsig_key: unknown algorithm"},
+      {"tsig_key = operator hmac-md5 " + secret_.string() + "\n",
+       "a.conf:4: tsig_key: unknown algorithm"},
       {"tsig_key = operator hmac-sha256\n", "a.conf:4: tsig_key: expected: name algorithm path"},
       {"tsig_key = operator hmac-sha256 " + empty_.string() + "\n", "not a base64 secret"},
       {"tsig_key = operator hmac-sha256 /nonexistent/secret\n", "a.conf:4: tsig_key: "},
@@ -83,7 +89,8 @@ TEST_F(AuthorityConfigTest, ErrorsNameTheLine) {
       {"zone = again\n", "zone is given twice"},
   };
   for (const auto& [more, expected] : cases) EXPECT_THAT(error(more), HasSubstr(expected)) << more;
-  EXPECT_FALSE(read_authority_config(Config::parse("zone = .\ndatabase = x\nlisten = ::1\n", "a").value()));
+  EXPECT_FALSE(
+      read_authority_config(Config::parse("zone = .\ndatabase = x\nlisten = ::1\n", "a").value()));
   EXPECT_FALSE(read_authority_config(Config::parse("zone = x\ndatabase = x\n", "a").value()));
 }
 

@@ -29,7 +29,8 @@ if find "$folder" -mindepth 1 ! -type f ! -type d ! -type l | grep -q .; then
   fail "$folder holds something else than files, folders and symbolic links"
 fi
 
-readonly work="$(mktemp -d "$output.XXXXXX")"
+work="$(mktemp -d "$output.XXXXXX")"
+readonly work
 trap 'rm -rf "$work"' EXIT
 cp --sparse=always "$base" "$work/image"
 chmod 600 "$work/image"

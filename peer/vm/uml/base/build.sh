@@ -28,7 +28,8 @@ case "${1:-}" in
   *) usage >&2; exit 2 ;;
 esac
 
-readonly here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+readonly here
 readonly cache="${MUTUA_CACHE:-$HOME/.cache/mutua}/base"
 readonly busybox="${MUTUA_BUSYBOX:-/bin/busybox}"
 readonly uuid=6d757475-6100-4000-8000-000000000001
@@ -53,7 +54,8 @@ sources_digest() {
   } | sha256sum | cut -c1-32
 }
 
-readonly digest="$(sources_digest)"
+digest="$(sources_digest)"
+readonly digest
 readonly result="$cache/$digest/base.img"
 if [[ -f "$result" ]]; then
   say "cached"
@@ -62,7 +64,8 @@ if [[ -f "$result" ]]; then
 fi
 
 mkdir -p "$cache"
-readonly work="$(mktemp -d "$cache/.build.XXXXXX")"
+work="$(mktemp -d "$cache/.build.XXXXXX")"
+readonly work
 trap 'rm -rf "$work"' EXIT
 
 say "collecting files"

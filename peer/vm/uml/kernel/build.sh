@@ -37,7 +37,8 @@ case "${1:-}" in
   *) usage >&2; exit 2 ;;
 esac
 
-readonly here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+readonly here
 readonly cache="${MUTUA_CACHE:-$HOME/.cache/mutua}/kernel"
 readonly archive="${MUTUA_LINUX_SOURCE:-/usr/src/linux-source-6.12.tar.xz}"
 readonly jobs="${MUTUA_JOBS:-$(nproc)}"
@@ -67,7 +68,8 @@ sources_digest() {
   } | sha256sum | cut -c1-32
 }
 
-readonly digest="$(sources_digest)"
+digest="$(sources_digest)"
+readonly digest
 if [[ "$only_digest" == yes ]]; then
   echo "$digest"
   exit 0
@@ -80,7 +82,8 @@ if [[ -x "$result" ]]; then
 fi
 
 mkdir -p "$cache"
-readonly work="$(mktemp -d "$cache/.build.XXXXXX")"
+work="$(mktemp -d "$cache/.build.XXXXXX")"
+readonly work
 trap 'rm -rf "$work"' EXIT
 readonly tree="$work/linux"
 readonly started="$SECONDS"

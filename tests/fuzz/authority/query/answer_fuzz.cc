@@ -28,7 +28,8 @@ void check(BytesView message, Transport transport, const ZoneVersion& version) {
   const std::size_t limit = transport == Transport::udp ? kUdpResponseSize : kTcpResponseSize;
   const Answered answered =
       answer(message, transport, Recursion::refused, version, std::span(buffer).first(limit));
-  if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours) return;
+  if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours)
+    return;
   BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
   const BytesView response = BytesView(buffer).first(answered.size);
   BASE_ASSERT(response[0] == message[0] && response[1] == message[1] && (response[2] & 0x80) != 0);

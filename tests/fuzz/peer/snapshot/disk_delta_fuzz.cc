@@ -16,14 +16,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto read = [&](BytesView bytes) {
     std::int64_t last = -1;
     std::uint32_t blocks = 0;
-    const auto count = peer::read_disk_delta(
-        peer::delta_from_memory(bytes), base, disk_blocks * peer::kDeltaBlockBytes,
-        [&](std::uint32_t index, auto) -> Result<void> {
-          if (index <= last || index >= disk_blocks) std::abort();
-          last = index;
-          ++blocks;
-          return {};
-        });
+    const auto count = peer::read_disk_delta(peer::delta_from_memory(bytes), base,
+                                             disk_blocks * peer::kDeltaBlockBytes,
+                                             [&](std::uint32_t index, auto) -> Result<void> {
+                                               if (index <= last || index >= disk_blocks)
+                                                 std::abort();
+                                               last = index;
+                                               ++blocks;
+                                               return {};
+                                             });
     if (count.ok() && *count != blocks) std::abort();
   };
   read({data, size});

@@ -136,8 +136,9 @@ TEST_P(Answer, DataIsAuthoritative) {
 }
 
 TEST_P(Answer, MissingNamesAreNameErrors) {
-  for (const char* name : {"nothere.fed.test", "x.a1.fed.test", "a.b.c.d.e.f.fed.test", "x.ent.fed.test",
-                           "x.deep.under.ent.fed.test", "x.b.wild.fed.test", "x.a.b.wild.fed.test"}) {
+  for (const char* name :
+       {"nothere.fed.test", "x.a1.fed.test", "a.b.c.d.e.f.fed.test", "x.ent.fed.test",
+        "x.deep.under.ent.fed.test", "x.b.wild.fed.test", "x.a.b.wild.fed.test"}) {
     const auto response = ask(name, RRType::a);
     EXPECT_EQ(response.header.rcode, Rcode::nxdomain) << name;
     EXPECT_TRUE(response.header.authoritative) << name;
@@ -184,7 +185,8 @@ TEST_P(Answer, CnamesAreFollowedInsideTheZone) {
   EXPECT_THAT(ask("chain1.fed.test", RRType::cname).answer, SizeIs(1));
   const auto dangling = ask("dangle.fed.test", RRType::a);
   EXPECT_EQ(dangling.header.rcode, Rcode::nxdomain);  // RFC 6604
-  EXPECT_THAT(texts(dangling.answer), ElementsAre("dangle.fed.test. 300 IN CNAME nothere.fed.test."));
+  EXPECT_THAT(texts(dangling.answer),
+              ElementsAre("dangle.fed.test. 300 IN CNAME nothere.fed.test."));
   EXPECT_THAT(texts(dangling.authority), ElementsAre(kNegativeSoa));
   const auto no_data = ask("chain1.fed.test", RRType::mx);
   EXPECT_EQ(no_data.header.rcode, Rcode::noerror);
@@ -205,9 +207,10 @@ TEST_P(Answer, TargetsBringTheirAddresses) {
   EXPECT_THAT(texts(response.answer),
               ElementsAre("_80._tcp.web.fed.test. 300 IN SRV 0 0 20000 p1.peers.fed.test.",
                           "_80._tcp.web.fed.test. 300 IN SRV 0 0 20001 p2.peers.fed.test."));
-  EXPECT_THAT(texts(response.additional), ElementsAre("p1.peers.fed.test. 300 IN A 198.51.100.1",
-                                                      "p2.peers.fed.test. 300 IN A 198.51.100.2",
-                                                      "p2.peers.fed.test. 300 IN AAAA 2001:db8::2"));
+  EXPECT_THAT(texts(response.additional),
+              ElementsAre("p1.peers.fed.test. 300 IN A 198.51.100.1",
+                          "p2.peers.fed.test. 300 IN A 198.51.100.2",
+                          "p2.peers.fed.test. 300 IN AAAA 2001:db8::2"));
   EXPECT_THAT(ask("mx.fed.test", RRType::mx).additional, SizeIs(3));
   EXPECT_THAT(ask("fed.test", RRType::ns).additional, SizeIs(2));
 }
@@ -215,8 +218,9 @@ TEST_P(Answer, TargetsBringTheirAddresses) {
 TEST_P(Answer, EmbeddedNamesSurviveCompression) {
   EXPECT_THAT(texts(ask("_80._tcp.web.fed.test", RRType::ptr).answer),
               ElementsAre("_80._tcp.web.fed.test. 300 IN PTR k1._80._tcp.web.fed.test."));
-  EXPECT_THAT(texts(ask("fed.test", RRType::soa).answer),
-              ElementsAre("fed.test. 3600 IN SOA ns1.fed.test. hostmaster.fed.test. 1 3600 600 604800 60"));
+  EXPECT_THAT(
+      texts(ask("fed.test", RRType::soa).answer),
+      ElementsAre("fed.test. 3600 IN SOA ns1.fed.test. hostmaster.fed.test. 1 3600 600 604800 60"));
 }
 
 TEST_P(Answer, TheQuestionComesBackByteForByte) {
@@ -254,20 +258,23 @@ TEST_P(Answer, LookedAsideNamesAnswerInTheirPlainForm) {
   EXPECT_THAT(texts(ask("_443._tcp.www.example.net", RRType::ptr).answer),
               ElementsAre("_443._tcp.www.example.net. 300 IN PTR "
                           "k1._443._tcp.www.example.net.lookaside.fed.test."));
-  for (const char* name : {"_443._tcp.www.example.net", "www.example.net", "_1._tcp.www.example.net"})
+  for (const char* name :
+       {"_443._tcp.www.example.net", "www.example.net", "_1._tcp.www.example.net"})
     EXPECT_EQ(ask(name, RRType::a).header.rcode, Rcode::refused) << name;
   EXPECT_EQ(ask(".", RRType::txt).header.rcode, Rcode::refused);
 }
 
 TEST(AnswerWithCuts, EverythingAtAndBelowACutIsReferred) {
   const auto version = zone(std::string(kZone) + kCuts);
-  for (const char* name : {"sub.fed.test", "www.sub.fed.test", "a.b.c.sub.fed.test", "ns.sub.fed.test"}) {
+  for (const char* name :
+       {"sub.fed.test", "www.sub.fed.test", "a.b.c.sub.fed.test", "ns.sub.fed.test"}) {
     for (const RRType type : {RRType::a, RRType::ns, RRType::txt, RRType::any}) {
       const auto response = reply(*version, name, type);
       EXPECT_EQ(response.header.rcode, Rcode::noerror) << name;
       EXPECT_FALSE(response.header.authoritative) << name;
       EXPECT_THAT(response.answer, IsEmpty()) << name;
-      EXPECT_THAT(texts(response.authority), ElementsAre("sub.fed.test. 300 IN NS ns.sub.fed.test."));
+      EXPECT_THAT(texts(response.authority),
+                  ElementsAre("sub.fed.test. 300 IN NS ns.sub.fed.test."));
       EXPECT_THAT(texts(response.additional), ElementsAre("ns.sub.fed.test. 300 IN A 192.0.2.53"));
     }
   }
@@ -313,7 +320,8 @@ std::string big_rrset(unsigned strings) {
 TEST(AnswerSize, WhatDoesNotFitIsLeftOutAndMarked) {
   const auto version = zone(big_rrset(16));
   wire::Edns edns;
-  for (const std::uint16_t size : std::initializer_list<std::uint16_t>{100, 512, 1232, 4096, 65535}) {
+  for (const std::uint16_t size :
+       std::initializer_list<std::uint16_t>{100, 512, 1232, 4096, 65535}) {
     edns.udp_size = size;
     const Ask udp{.transport = Transport::udp, .edns = edns};
     const auto response = raw(*version, query("big.fed.test", RRType::txt, udp), udp);
@@ -406,10 +414,9 @@ TEST(AnswerHeader, RecursionIsOfferedWhereItIs) {
 
 TEST(AnswerHeader, TypesAndClassesThatAreNoData) {
   const auto version = without_cuts();
-  const std::pair<int, Rcode> types[] = {{0, Rcode::formerr},   {41, Rcode::formerr},
-                                         {249, Rcode::formerr}, {250, Rcode::formerr},
-                                         {251, Rcode::refused}, {252, Rcode::refused},
-                                         {253, Rcode::notimp},  {65535, Rcode::noerror}};
+  const std::pair<int, Rcode> types[] = {
+      {0, Rcode::formerr},   {41, Rcode::formerr},  {249, Rcode::formerr}, {250, Rcode::formerr},
+      {251, Rcode::refused}, {252, Rcode::refused}, {253, Rcode::notimp},  {65535, Rcode::noerror}};
   for (const auto& [type, rcode] : types)
     EXPECT_EQ(reply(*version, "fed.test", static_cast<RRType>(type)).header.rcode, rcode) << type;
   Bytes chaos = query("fed.test", RRType::soa);
@@ -455,11 +462,18 @@ TEST(AnswerMalformed, FormerrForWhatIsBroken) {
     return bad;
   };
   const std::vector<Bytes> messages = {
-      with(5, 0), with(5, 2), with(4, 255), with(7, 9), with(11, 2),     // counts that lie
-      with(12, 0xC0), with(12, 0x41), with(12, 0x3f),                    // labels that are none
-      with(good.size() - 1, 0xff), with(good.size() - 2, 0xff),          // RDLENGTH beyond the end
-      plus({0}, 1),                                                      // trailing octets
-      plus({0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0}, 2),                     // a second OPT
+      with(5, 0),
+      with(5, 2),
+      with(4, 255),
+      with(7, 9),
+      with(11, 2),  // counts that lie
+      with(12, 0xC0),
+      with(12, 0x41),
+      with(12, 0x3f),  // labels that are none
+      with(good.size() - 1, 0xff),
+      with(good.size() - 2, 0xff),                    // RDLENGTH beyond the end
+      plus({0}, 1),                                   // trailing octets
+      plus({0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0}, 2),  // a second OPT
   };
   for (const Bytes& message : messages) {
     const auto response = raw(*version, message);
@@ -473,7 +487,8 @@ TEST(AnswerMalformed, FormerrForWhatIsBroken) {
 TEST(AnswerMalformed, TheLongestNameIsTaken) {
   const auto version = without_cuts();
   const std::string label(61, 'm');
-  const std::string name = label + "." + label + "." + label + "." + std::string(57, 'n') + ".fed.test";
+  const std::string name =
+      label + "." + label + "." + label + "." + std::string(57, 'n') + ".fed.test";
   ASSERT_EQ(Name::parse(name).value().wire().size(), 255u - 1);
   const auto response = reply(*version, "n" + name, RRType::a);
   EXPECT_EQ(response.header.rcode, Rcode::nxdomain);

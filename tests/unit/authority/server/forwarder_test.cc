@@ -167,7 +167,9 @@ TEST_F(ForwarderTest, FailuresAreServfailWithAReasonAndNotKept) {
 
 TEST_F(ForwarderTest, AnAnswerToAnotherQuestionIsNoAnswer) {
   ASSERT_TRUE(ask(question("www.example.org")));
-  answer([](wire::Message& response) { response.question[0].name = Name::parse("evil.example").value(); });
+  answer([](wire::Message& response) {
+    response.question[0].name = Name::parse("evil.example").value();
+  });
   EXPECT_EQ(reply().header.rcode, Rcode::servfail);
 }
 

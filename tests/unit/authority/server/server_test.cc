@@ -28,7 +28,8 @@ constexpr milliseconds kPatience = seconds(10);
 
 std::shared_ptr<const ZoneVersion> zone() {
   std::string text = "$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 127.0.0.1\na A 192.0.2.1\n";
-  for (int i = 0; i < 200; ++i) text += "big TXT \"" + std::to_string(i) + std::string(200, 'x') + "\"\n";
+  for (int i = 0; i < 200; ++i)
+    text += "big TXT \"" + std::to_string(i) + std::string(200, 'x') + "\"\n";
   const Name apex = Name::parse("fed.test").value();
   return ZoneVersion::create(apex, parse_master_file(text, "test", apex).value()).value();
 }
@@ -132,13 +133,14 @@ class Client {
 
 class ServerTest : public testing::Test {
  protected:
-  void serve(const std::string& address = "127.0.0.1:0", TcpLimits limits = {}, unsigned workers = 1,
-             bool forwards = false) {
+  void serve(const std::string& address = "127.0.0.1:0", TcpLimits limits = {},
+             unsigned workers = 1, bool forwards = false) {
     config_.listen = {SocketAddress::parse(address).value()};
     config_.tcp = limits;
     config_.udp_workers = workers;
-    server_ = Server::create(config_, catalog_, updates_.taker(), forwards ? questions_.taker() : Taker())
-                  .value();
+    server_ =
+        Server::create(config_, catalog_, updates_.taker(), forwards ? questions_.taker() : Taker())
+            .value();
     server_->start();
   }
   SocketAddress address() const { return server_->addresses().front(); }
@@ -285,7 +287,8 @@ TEST_F(ServerTest, AnswersAllThatCameBeforeTheClientFinished) {
   serve();
   Client client(address(), SOCK_STREAM);
   Bytes all = framed(update(1));
-  for (std::uint16_t id = 2; id < 12; ++id) append(all, framed(query(id, "big.fed.test", RRType::txt)));
+  for (std::uint16_t id = 2; id < 12; ++id)
+    append(all, framed(query(id, "big.fed.test", RRType::txt)));
   client.send(all);
   ::shutdown(client.fd(), SHUT_WR);
   for (std::uint16_t id = 2; id < 12; ++id) EXPECT_EQ(wire::parse_header(client.message())->id, id);
@@ -306,7 +309,8 @@ TEST_F(ServerTest, ClosesWhoDoesNotReadAndServesOthersMeanwhile) {
   serve("127.0.0.1:0", {.connections = 10, .idle = milliseconds(1000)});
   Client greedy(address(), SOCK_STREAM), other(address(), SOCK_STREAM);
   Bytes many;
-  for (std::uint16_t id = 0; id < 300; ++id) append(many, framed(query(id, "big.fed.test", RRType::txt)));
+  for (std::uint16_t id = 0; id < 300; ++id)
+    append(many, framed(query(id, "big.fed.test", RRType::txt)));
   const timeval moment{0, 100'000};
   ::setsockopt(greedy.fd(), SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof moment);
   ssize_t accepted = 1;

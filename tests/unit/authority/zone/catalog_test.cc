@@ -29,7 +29,8 @@ std::shared_ptr<const ZoneVersion> next(const ZoneVersion& version) {
   wire::Soa soa = wire::parse_soa(before.rdatas[0]).value();
   ++soa.serial;
   after.rdatas[0] = wire::make_soa(soa);
-  return version.apply({version.serial(), soa.serial, {{apex(), RRType::soa, before, after}}}).value();
+  return version.apply({version.serial(), soa.serial, {{apex(), RRType::soa, before, after}}})
+      .value();
 }
 
 TEST(Catalog, APinKeepsItsVersionAndTheNextPinSeesTheNewest) {

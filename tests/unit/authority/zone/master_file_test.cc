@@ -37,17 +37,18 @@ std::string error(std::string_view text) {
 }
 
 TEST(MasterFile, OwnerTtlAndClassCarryOver) {
-  EXPECT_THAT(records("$TTL 1h\n"
-                      "a 60 IN A 192.0.2.1\n"
-                      "  IN 60 A 192.0.2.2 ; comment (\n"
-                      "\n"
-                      "; nothing\n"
-                      "\tTXT \"a;b\" c\\ d\r\n"
-                      "@ MX 10 a\n"
-                      "b.example. NS @\n"),
-              ElementsAre("a.fed.test. 3600 IN TXT \"a;b\" \"c d\"", "a.fed.test. 60 IN A 192.0.2.1",
-                          "a.fed.test. 60 IN A 192.0.2.2", "b.example. 3600 IN NS fed.test.",
-                          "fed.test. 3600 IN MX 10 a.fed.test."));
+  EXPECT_THAT(
+      records("$TTL 1h\n"
+              "a 60 IN A 192.0.2.1\n"
+              "  IN 60 A 192.0.2.2 ; comment (\n"
+              "\n"
+              "; nothing\n"
+              "\tTXT \"a;b\" c\\ d\r\n"
+              "@ MX 10 a\n"
+              "b.example. NS @\n"),
+      ElementsAre("a.fed.test. 3600 IN TXT \"a;b\" \"c d\"", "a.fed.test. 60 IN A 192.0.2.1",
+                  "a.fed.test. 60 IN A 192.0.2.2", "b.example. 3600 IN NS fed.test.",
+                  "fed.test. 3600 IN MX 10 a.fed.test."));
 }
 
 TEST(MasterFile, ParenthesesSpanLines) {
@@ -58,13 +59,17 @@ TEST(MasterFile, ParenthesesSpanLines) {
 
 TEST(MasterFile, OriginMovesAndNests) {
   EXPECT_THAT(records("$TTL 5\n$ORIGIN sub\na A 192.0.2.1\n$ORIGIN other.example.\na CNAME b\n"),
-              ElementsAre("a.other.example. 5 IN CNAME b.other.example.", "a.sub.fed.test. 5 IN A 192.0.2.1"));
+              ElementsAre("a.other.example. 5 IN CNAME b.other.example.",
+                          "a.sub.fed.test. 5 IN A 192.0.2.1"));
 }
 
 TEST(MasterFile, EscapesAndUnknownTypes) {
-  EXPECT_THAT(records("$TTL 5\nw\\000z A 192.0.2.4\ndot\\.in\\. A 192.0.2.5\nunk TYPE65280 \\# 4 0a000001\n"),
-              testing::SizeIs(3));
-  EXPECT_THAT(records("$TTL 5\ndot\\.in A 192.0.2.5\n"), ElementsAre("dot\\.in.fed.test. 5 IN A 192.0.2.5"));
+  EXPECT_THAT(
+      records(
+          "$TTL 5\nw\\000z A 192.0.2.4\ndot\\.in\\. A 192.0.2.5\nunk TYPE65280 \\# 4 0a000001\n"),
+      testing::SizeIs(3));
+  EXPECT_THAT(records("$TTL 5\ndot\\.in A 192.0.2.5\n"),
+              ElementsAre("dot\\.in.fed.test. 5 IN A 192.0.2.5"));
 }
 
 TEST(MasterFile, KeywordsMayBeInAnyCase) {

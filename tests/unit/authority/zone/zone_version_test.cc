@@ -26,7 +26,8 @@ OwnedRRset soa(std::uint32_t serial) {
 }
 
 std::vector<OwnedRRset> base() {
-  return {soa(1), owned("fed.test. 300 IN NS ns1.fed.test."), owned("ns1.fed.test. 300 IN A 127.0.0.1")};
+  return {soa(1), owned("fed.test. 300 IN NS ns1.fed.test."),
+          owned("ns1.fed.test. 300 IN A 127.0.0.1")};
 }
 
 using Version = std::shared_ptr<const ZoneVersion>;
@@ -117,8 +118,10 @@ TEST(ZoneVersion, ApplyRefusesAChangeFromElsewhere) {
 
 TEST(ZoneVersion, EmptyNonTerminalsLiveWhileSomethingIsBelow) {
   const auto first = create();
-  const auto second = first->apply(change(first, {put("a.b.c.fed.test. 300 IN A 192.0.2.1"),
-                                                  put("x.c.fed.test. 300 IN A 192.0.2.1")})).value();
+  const auto second = first
+                          ->apply(change(first, {put("a.b.c.fed.test. 300 IN A 192.0.2.1"),
+                                                 put("x.c.fed.test. 300 IN A 192.0.2.1")}))
+                          .value();
   for (const char* between : {"b.c.fed.test", "c.fed.test"}) {
     EXPECT_EQ(first->node(name(between)), nullptr);
     ASSERT_NE(second->node(name(between)), nullptr);
@@ -133,7 +136,8 @@ TEST(ZoneVersion, EmptyNonTerminalsLiveWhileSomethingIsBelow) {
 }
 
 TEST(ZoneVersion, AParentThatLosesItsRecordsBecomesAnEmptyNonTerminal) {
-  const auto first = create({owned("p.fed.test. 300 IN A 192.0.2.1"), owned("c.p.fed.test. 300 IN A 192.0.2.1")});
+  const auto first =
+      create({owned("p.fed.test. 300 IN A 192.0.2.1"), owned("c.p.fed.test. 300 IN A 192.0.2.1")});
   const auto second = first->apply(change(first, {remove("p.fed.test", RRType::a)})).value();
   ASSERT_NE(second->node(name("p.fed.test")), nullptr);
   EXPECT_TRUE(second->node(name("p.fed.test"))->rrsets().empty());
@@ -142,8 +146,10 @@ TEST(ZoneVersion, AParentThatLosesItsRecordsBecomesAnEmptyNonTerminal) {
 TEST(ZoneVersion, CountsItsCuts) {
   const auto first = create();
   EXPECT_EQ(first->cut_count(), 0u);
-  const auto second = first->apply(change(first, {put("sub.fed.test. 300 IN NS ns1.fed.test."),
-                                                  put("d.fed.test. 300 IN DNAME e.fed.test.")})).value();
+  const auto second = first
+                          ->apply(change(first, {put("sub.fed.test. 300 IN NS ns1.fed.test."),
+                                                 put("d.fed.test. 300 IN DNAME e.fed.test.")}))
+                          .value();
   EXPECT_EQ(second->cut_count(), 2u);
   const auto third = second->apply(change(second, {remove("sub.fed.test", RRType::ns)})).value();
   EXPECT_EQ(third->cut_count(), 1u);
@@ -205,7 +211,8 @@ TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
 }
 
 std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
-  auto content = std::make_shared<const NodeContent>(name("n" + std::to_string(i)), std::vector<RRset>());
+  auto content =
+      std::make_shared<const NodeContent>(name("n" + std::to_string(i)), std::vector<RRset>());
   return std::make_unique<const ZoneNode>(std::move(content), 0u, hash);
 }
 
@@ -214,13 +221,15 @@ TEST(NameTrie, TellsApartNamesWhoseHashesCollide) {
   constexpr std::uint64_t kSame = 0x0123456789abcdef;
   for (int i = 0; i < 100; ++i) trie.put(colliding(i, kSame));
   const NameTrie before = trie;
-  for (int i = 0; i < 100; i += 2) trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
+  for (int i = 0; i < 100; i += 2)
+    trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
   for (int i = 0; i < 100; ++i) {
     const FoldedName folded(name("n" + std::to_string(i)));
     EXPECT_EQ(trie.find(folded.wire(), kSame) != nullptr, i % 2 == 1) << i;
     EXPECT_NE(before.find(folded.wire(), kSame), nullptr) << i;
   }
-  for (int i = 1; i < 100; i += 2) trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
+  for (int i = 1; i < 100; i += 2)
+    trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
   int left = 0;
   trie.for_each([&](const ZoneNode&) { ++left; });
   EXPECT_EQ(left, 0);

@@ -55,12 +55,12 @@ TEST_F(Control, ARequestGetsProgressThenItsResult) {
     return object{{"echo", request.at("command")}};
   });
   std::vector<std::string> lines;
-  const auto result = call(path_, {{"command", "x"}},
-                           [&](const object& progress) {
-                             lines.emplace_back(progress.at("line").as_string());
-                           },
-                           kTimeout)
-                          .value();
+  const auto result =
+      call(
+          path_, {{"command", "x"}},
+          [&](const object& progress) { lines.emplace_back(progress.at("line").as_string()); },
+          kTimeout)
+          .value();
   EXPECT_EQ(result.at("echo"), "x");
   EXPECT_EQ(lines, std::vector<std::string>{"half"});
 }

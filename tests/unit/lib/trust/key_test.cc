@@ -57,7 +57,8 @@ TEST(PeerId, IsALabelOf32CharactersMadeFromTheKey) {
 
 // RFC 4231 test case 2.
 TEST(Mac, HmacSha256Vector) {
-  const Bytes mac = hmac("hmac-sha256", to_bytes("Jefe"), to_bytes("what do ya want for nothing?")).value();
+  const Bytes mac =
+      hmac("hmac-sha256", to_bytes("Jefe"), to_bytes("what do ya want for nothing?")).value();
   EXPECT_EQ(hex_encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
   EXPECT_FALSE(hmac("hmac-md5", {}, {}).ok());
 }
@@ -78,7 +79,8 @@ class Wycheproof : public testing::Test {
            const std::function<Bytes(const boost::json::object&)>& raw_of) {
     unsigned cases = 0;
     for (const auto& group : suite.at("testGroups").as_array()) {
-      const auto key = PublicKey::create(algorithm, raw_of(group.as_object().at("publicKey").as_object()));
+      const auto key =
+          PublicKey::create(algorithm, raw_of(group.as_object().at("publicKey").as_object()));
       ASSERT_TRUE(key.ok());
       for (const auto& entry : group.as_object().at("tests").as_array()) {
         const auto& test = entry.as_object();

@@ -17,7 +17,8 @@ using std::chrono::seconds;
 Bytes query(std::uint16_t id) {
   Bytes message;
   append_u16(message, id);
-  append(message, Bytes{1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1});
+  append(message,
+         Bytes{1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 4, 't', 'e', 's', 't', 0, 0, 1, 0, 1});
   return message;
 }
 

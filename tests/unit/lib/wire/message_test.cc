@@ -9,7 +9,9 @@ namespace mutua::wire {
 namespace {
 
 Name name(std::string_view text) { return Name::parse(text).value(); }
-Record record(std::string_view text) { return record_from_text(text, 300, name("example.")).value(); }
+Record record(std::string_view text) {
+  return record_from_text(text, 300, name("example.")).value();
+}
 
 Message sample() {
   Message message;
@@ -17,7 +19,8 @@ Message sample() {
   message.header.response = message.header.authoritative = true;
   message.question.push_back({name("_80._tcp.blog.example."), RRType::srv, RRClass::in});
   message.answer.push_back(record("_80._tcp.blog.example. 60 IN SRV 0 5 8080 p1.example."));
-  message.authority.push_back(record("example. 60 IN SOA ns1.example. hostmaster.example. 1 2 3 4 5"));
+  message.authority.push_back(
+      record("example. 60 IN SOA ns1.example. hostmaster.example. 1 2 3 4 5"));
   message.additional.push_back(record("p1.example. 60 IN A 192.0.2.1"));
   message.edns = Edns{.udp_size = 1232, .version = 0, .dnssec_ok = true, .options = {{10, {1, 2}}}};
   return message;

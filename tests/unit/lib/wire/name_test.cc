@@ -10,8 +10,8 @@ namespace {
 Name name(std::string_view text) { return Name::parse(text).value(); }
 
 TEST(Name, PresentationRoundTrip) {
-  for (const std::string_view text :
-       {".", "a.", "www.Fed.Example.", "w\\000z.x.", "dot\\.in.label.", "sp\\032ace.x.", "q\\\"uote.x."}) {
+  for (const std::string_view text : {".", "a.", "www.Fed.Example.", "w\\000z.x.",
+                                      "dot\\.in.label.", "sp\\032ace.x.", "q\\\"uote.x."}) {
     EXPECT_EQ(name(text).to_text(), text);
   }
   EXPECT_EQ(name("no.final.dot"), name("no.final.dot."));
@@ -43,9 +43,9 @@ TEST(Name, LetterCaseIsKeptButNotCompared) {
 // RFC 4034 section 6.1.
 TEST(Name, CanonicalOrder) {
   const std::vector<Name> expected = {
-      name("example."),          name("a.example."),   name("yljkjljk.a.example."),
-      name("Z.a.example."),      name("zABC.a.EXAMPLE."), name("z.example."),
-      name("\\001.z.example."),  name("*.z.example."), name("\\200.z.example.")};
+      name("example."),         name("a.example."),      name("yljkjljk.a.example."),
+      name("Z.a.example."),     name("zABC.a.EXAMPLE."), name("z.example."),
+      name("\\001.z.example."), name("*.z.example."),    name("\\200.z.example.")};
   const std::set<Name> sorted(expected.rbegin(), expected.rend());
   EXPECT_TRUE(std::equal(sorted.begin(), sorted.end(), expected.begin(), expected.end()));
 }
@@ -66,12 +66,22 @@ TEST(Name, AncestorsAndSuffixes) {
 
 // "\1b\1c\0" inside a label is not a suffix: a label that ends like the ancestor's wire format.
 TEST(Name, ASuffixBeginsAtALabel) {
-  const Name odd = Name::from_wire(to_bytes(std::string_view("\x03" "a\x01" "c\0", 5))).value();
+  const Name odd = Name::from_wire(to_bytes(std::string_view("\x03"
+                                                             "a\x01"
+                                                             "c\0",
+                                                             5)))
+                       .value();
   EXPECT_FALSE(odd.is_at_or_below(name("c.")));
 }
 
 TEST(ReadName, FollowsPointersBackwardsOnly) {
-  const Bytes message = to_bytes(std::string_view("\x01" "b\x01" "c\0" "\x01" "a\xc0\x00", 9));
+  const Bytes message =
+      to_bytes(std::string_view("\x01"
+                                "b\x01"
+                                "c\0"
+                                "\x01"
+                                "a\xc0\x00",
+                                9));
   std::size_t offset = 5;
   EXPECT_EQ(read_name(message, offset).value(), name("a.b.c."));
   EXPECT_EQ(offset, 9U);
@@ -79,13 +89,21 @@ TEST(ReadName, FollowsPointersBackwardsOnly) {
 
 TEST(ReadName, HostileNamesAreRefused) {
   const std::vector<std::string> hostile = {
-      std::string("\xc0\x00", 2),             // to itself
-      std::string("\xc0\x02\xc0\x00", 4),     // forward, then back
-      std::string("\x01" "a", 2),             // no end
-      std::string("\x05" "ab", 3),            // label past the end
-      std::string("\xc0", 1),                 // half a pointer
-      std::string("\x41" "a\0", 3),           // label type 01
-      std::string("\x81" "a\0", 3),           // label type 10
+      std::string("\xc0\x00", 2),          // to itself
+      std::string("\xc0\x02\xc0\x00", 4),  // forward, then back
+      std::string("\x01"
+                  "a",
+                  2),  // no end
+      std::string("\x05"
+                  "ab",
+                  3),          // label past the end
+      std::string("\xc0", 1),  // half a pointer
+      std::string("\x41"
+                  "a\0",
+                  3),  // label type 01
+      std::string("\x81"
+                  "a\0",
+                  3),  // label type 10
       "",
   };
   for (const std::string& octets : hostile) {

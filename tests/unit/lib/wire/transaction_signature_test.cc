@@ -32,7 +32,8 @@ TEST_P(Sig0Framing, ASignedMessageVerifiesAndAnAlteredOneDoesNot) {
   fields.expiration = 1600;
   fields.key_tag = key_tag(trust::key_rdata(key.public_key()));
   fields.signer = name("Peer.fed.example.");
-  Bytes wire = sign_sig0(update().to_wire(), fields, [&](BytesView bytes) { return key.sign(bytes); });
+  Bytes wire =
+      sign_sig0(update().to_wire(), fields, [&](BytesView bytes) { return key.sign(bytes); });
 
   const Message message = parse(wire).value();
   ASSERT_TRUE(message.signature_offset);
@@ -46,16 +47,20 @@ TEST_P(Sig0Framing, ASignedMessageVerifiesAndAnAlteredOneDoesNot) {
   const auto altered = parse(wire);
   if (altered.ok()) {
     const Sig0 again = read_sig0(wire, *altered).value();
-    EXPECT_FALSE(key.public_key().verify(sig0_signed_bytes_of(wire, *altered, again), again.signature));
+    EXPECT_FALSE(
+        key.public_key().verify(sig0_signed_bytes_of(wire, *altered, again), again.signature));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, Sig0Framing,
-                         testing::Values(trust::Algorithm::ed25519, trust::Algorithm::ecdsa_p256_sha256));
+                         testing::Values(trust::Algorithm::ed25519,
+                                         trust::Algorithm::ecdsa_p256_sha256));
 
 TEST(TsigFraming, TheMacCoversTheMessageWithItsOriginalId) {
   const Bytes secret = to_bytes("0123456789abcdef");
-  const auto mac_of = [&](BytesView bytes) { return trust::hmac("hmac-sha256", secret, bytes).value(); };
+  const auto mac_of = [&](BytesView bytes) {
+    return trust::hmac("hmac-sha256", secret, bytes).value();
+  };
   Tsig fields;
   fields.key_name = name("operator.");
   fields.algorithm = name("hmac-sha256.");
@@ -85,7 +90,8 @@ TEST(TransactionSignature, TruncatedFramesAreRefused) {
   fields.key_name = name("k.");
   fields.algorithm = name("hmac-sha256.");
   fields.mac = Bytes(32, 1);
-  const Bytes whole = sign_tsig(update().to_wire(), fields, {}, [](BytesView) { return Bytes(32, 1); });
+  const Bytes whole =
+      sign_tsig(update().to_wire(), fields, {}, [](BytesView) { return Bytes(32, 1); });
   const std::size_t offset = *parse(whole).value().signature_offset;
   const std::size_t rdata_at = offset + name("k.").wire().size() + 10;
   for (std::size_t keep = 0; rdata_at + keep < whole.size(); ++keep) {

@@ -27,9 +27,9 @@ TEST(Check, HttpExpectationsAreRead) {
 }
 
 TEST(Check, WhatIsNoCheckIsRefused) {
-  for (const char* text : {"", "http", "http:", "http:a", "http:/a b", "http:/;status=1", "http:/;status=2x",
-                           "http:/;digest=md5:0", "http:/;pattern=(", "http:/;size=1", "http:/;",
-                           "exec:relative", "ftp:/", "tcp:80"}) {
+  for (const char* text : {"", "http", "http:", "http:a", "http:/a b", "http:/;status=1",
+                           "http:/;status=2x", "http:/;digest=md5:0", "http:/;pattern=(",
+                           "http:/;size=1", "http:/;", "exec:relative", "ftp:/", "tcp:80"}) {
     EXPECT_FALSE(Check::parse(text).ok()) << text;
   }
 }
@@ -74,8 +74,8 @@ TEST_F(ExecChecks, AProgramThatDoesNotEndIsKilledWithItsChildren) {
 }
 
 TEST_F(ExecChecks, AMissingProgramSaysNothingAgainstTheReplica) {
-  const Finding finding = run_exec_check({"/nonexistent"}, SocketAddress::parse("127.0.0.1:1").value(),
-                                         "blog.fed.test", seconds(1));
+  const Finding finding = run_exec_check(
+      {"/nonexistent"}, SocketAddress::parse("127.0.0.1:1").value(), "blog.fed.test", seconds(1));
   EXPECT_EQ(finding.outcome, Outcome::unchecked);
 }
 

@@ -11,7 +11,10 @@ namespace {
 History history_of(const std::string& outcomes) {
   History history;
   for (const char c : outcomes) {
-    history.add(c == 'p' ? Outcome::passed : c == 'a' ? Outcome::altered : c == 'u' ? Outcome::unreachable : Outcome::unchecked);
+    history.add(c == 'p'   ? Outcome::passed
+                : c == 'a' ? Outcome::altered
+                : c == 'u' ? Outcome::unreachable
+                           : Outcome::unchecked);
   }
   return history;
 }

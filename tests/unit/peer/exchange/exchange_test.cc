@@ -251,8 +251,9 @@ TEST(RequestTarget, OnlyThePullSideIsUnderstood) {
   EXPECT_EQ(blob->kind, RequestTarget::Kind::blob);
   EXPECT_EQ(blob->service, "blog.fed.test");
   EXPECT_EQ(blob->reference, "sha256:00");
-  for (const char* target : {"", "/", "/v1/", "/v2/a", "/v2/a/blobs", "/v2//blobs/x", "/v2/../blobs/x",
-                             "/v2/A/blobs/x", "/v2/a%2f/blobs/x", "/v2/a/uploads/x"}) {
+  for (const char* target :
+       {"", "/", "/v1/", "/v2/a", "/v2/a/blobs", "/v2//blobs/x", "/v2/../blobs/x", "/v2/A/blobs/x",
+        "/v2/a%2f/blobs/x", "/v2/a/uploads/x"}) {
     EXPECT_FALSE(parse_request_target(target).has_value()) << target;
   }
 }

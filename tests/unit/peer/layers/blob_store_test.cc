@@ -113,9 +113,7 @@ TEST_F(Layers, ASecondWriterWaitsForTheFirstAndFindsTheBlob) {
 TEST_F(Layers, OnlyUnreferencedBlobsAreRemoved) {
   store_.put(content_).value();
   const trust::Digest other = store_.put(Bytes{1, 2, 3}).value();
-  {
-    BlobWriter resumable = store_.begin(trust::sha256(Bytes{9}), 1).value();
-  }
+  { BlobWriter resumable = store_.begin(trust::sha256(Bytes{9}), 1).value(); }
   EXPECT_EQ(store_.remove_unreferenced({digest_}).value(), 1U);
   EXPECT_TRUE(store_.has(digest_));
   EXPECT_FALSE(store_.has(other));

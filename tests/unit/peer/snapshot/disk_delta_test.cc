@@ -84,14 +84,22 @@ TEST(DiskDelta, WhatIsDrawnOtherwiseIsRefused) {
       [](Drawn& drawn) { drawn.block_bytes = 512; },
       [](Drawn& drawn) { drawn.disk_blocks = 17; },
       [](Drawn& drawn) { drawn.disk_blocks = 0xffffffff; },
-      [](Drawn& drawn) { drawn.count = 1; },           // trailing octets
-      [](Drawn& drawn) { drawn.count = 3; },           // ends too early
+      [](Drawn& drawn) { drawn.count = 1; },  // trailing octets
+      [](Drawn& drawn) { drawn.count = 3; },  // ends too early
       [](Drawn& drawn) { drawn.count = 0xffffffff; },
       [](Drawn& drawn) { drawn.base = trust::Digest(); },
-      [](Drawn& drawn) { drawn.indices = {9, 3}; },
-      [](Drawn& drawn) { drawn.indices = {9, 9}; },
-      [](Drawn& drawn) { drawn.indices = {9, 16}; },
-      [](Drawn& drawn) { drawn.indices = {9, 0xffffffff}; }};
+      [](Drawn& drawn) {
+        drawn.indices = {9, 3};
+      },
+      [](Drawn& drawn) {
+        drawn.indices = {9, 9};
+      },
+      [](Drawn& drawn) {
+        drawn.indices = {9, 16};
+      },
+      [](Drawn& drawn) {
+        drawn.indices = {9, 0xffffffff};
+      }};
   for (std::size_t index = 0; index < changes.size(); ++index) {
     Drawn drawn;
     changes[index](drawn);
@@ -115,10 +123,9 @@ TEST(DiskDelta, TruncatedAndLengthenedFramesAreRefused) {
 
 TEST(DiskDelta, ARefusingConsumerEndsTheReading) {
   const Bytes compressed = compress(Drawn().plain());
-  const auto count = read_disk_delta(delta_from_memory(compressed), trust::sha256(Bytes{1}),
-                                     kDiskBytes, [](std::uint32_t, auto) -> Result<void> {
-                                       return Error("the disk is full");
-                                     });
+  const auto count = read_disk_delta(
+      delta_from_memory(compressed), trust::sha256(Bytes{1}), kDiskBytes,
+      [](std::uint32_t, auto) -> Result<void> { return Error("the disk is full"); });
   EXPECT_EQ(count.error().message(), "the disk is full");
 }
 

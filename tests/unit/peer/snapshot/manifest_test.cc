@@ -65,9 +65,9 @@ TEST(ManifestText, WhatIsNoManifestIsRefused) {
         good.substr(0, good.size() - 1), replaced("\"schemaVersion\":2", "\"schemaVersion\":1"),
         replaced("\"size\":100", "\"size\":-1"), replaced("\"size\":100", "\"size\":1e2"),
         replaced("\"size\":100", "\"size\":\"100\""),
-        replaced("\"size\":100", "\"size\":99999999999999999999"),
-        replaced("sha256:", "sha512:"), replaced("sha256:", "sha256:../"),
-        replaced("image.manifest", "image.index"), replaced("\"layers\":[", "\"layers\":[7,")}) {
+        replaced("\"size\":100", "\"size\":99999999999999999999"), replaced("sha256:", "sha512:"),
+        replaced("sha256:", "sha256:../"), replaced("image.manifest", "image.index"),
+        replaced("\"layers\":[", "\"layers\":[7,")}) {
     EXPECT_FALSE(parse_manifest(as_bytes(text)).ok()) << text;
   }
   EXPECT_FALSE(parse_manifest(Bytes(kLargestManifestBytes + 1, ' ')).ok());
@@ -113,8 +113,8 @@ TEST_F(Verified, AnotherKeysSignatureIsRefused) {
 
 TEST_F(Verified, ASignatureOverAnotherManifestIsRefused) {
   sign();
-  signature_ = make_ssh_signature(key_, kSnapshotNamespace,
-                                  as_bytes(trust::sha256(Bytes{1}).to_text()));
+  signature_ =
+      make_ssh_signature(key_, kSnapshotNamespace, as_bytes(trust::sha256(Bytes{1}).to_text()));
   EXPECT_THAT(check().error().message(), HasSubstr("does not hold"));
 }
 

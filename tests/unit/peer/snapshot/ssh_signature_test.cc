@@ -15,7 +15,9 @@ const std::string kMessage = "sha256:0123456789abcdef";
 
 class SshSignature : public ::testing::TestWithParam<trust::Algorithm> {
  protected:
-  std::string sign() const { return make_ssh_signature(key_, kSnapshotNamespace, as_bytes(kMessage)); }
+  std::string sign() const {
+    return make_ssh_signature(key_, kSnapshotNamespace, as_bytes(kMessage));
+  }
   Result<void> check(std::string_view armored) const {
     return verify_ssh_signature(armored, key_.public_key(), kSnapshotNamespace, as_bytes(kMessage));
   }
@@ -26,9 +28,9 @@ class SshSignature : public ::testing::TestWithParam<trust::Algorithm> {
 
 TEST_P(SshSignature, HoldsForItsMessageAlone) {
   EXPECT_TRUE(check(sign()).ok());
-  EXPECT_FALSE(verify_ssh_signature(sign(), key_.public_key(), kSnapshotNamespace,
-                                    as_bytes(kMessage + "0"))
-                   .ok());
+  EXPECT_FALSE(
+      verify_ssh_signature(sign(), key_.public_key(), kSnapshotNamespace, as_bytes(kMessage + "0"))
+          .ok());
 }
 
 TEST_P(SshSignature, AnyChangedOrMissingCharacterBreaksIt) {
