@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "peer/vm/uml/jail/ethernet.h"
 #include "peer/vm/uml/jail/mconsole.h"
 #include "peer/vm/uml/jail/system_calls.h"
+#include "peer/vm/uml/jail/take.h"
 
 namespace mutua::vm::uml {
 namespace {
@@ -77,6 +79,7 @@ JailRoot root_of(const MachineSpec& spec) {
       {spec.base_disk, kBaseName, false, false},
       {spec.scratch_disk, kScratchName, true, false},
   };
+  root.folders = {kSnapshotFolder};
   root.tmp_bytes = spec.memory_bytes + kTmpSlackBytes;
   return root;
 }
@@ -155,6 +158,20 @@ std::string describe(int status) {
                            : "signal " + std::to_string(WTERMSIG(status));
 }
 
+void take_snapshot(const Channel& warden, const std::string& order, int child_signals) {
+  const auto end = order.find('\n');
+  std::int64_t deadline = 0;
+  (void)std::from_chars(order.data(), order.data() + std::min(end, order.size()), deadline);
+  const auto answer =
+      mconsole_request(kMconsoleSocket, end == std::string::npos ? "" : order.substr(end + 1),
+                       std::chrono::milliseconds(deadline), child_signals);
+  if (answer.ok()) {
+    (void)warden.send("taken", answer.value());
+  } else {
+    (void)warden.send("untaken", answer.error().message());
+  }
+}
+
 // Waits for the kernel's end; passes mconsole commands on meanwhile.
 [[noreturn]] void keep(pid_t kernel, const Channel& warden, int child_signals) {
   for (;;) {
@@ -174,7 +191,9 @@ std::string describe(int status) {
     Message message;
     const auto reception = warden.receive(message);
     if (reception == Channel::Reception::closed) ::_exit(0);
-    if (reception == Channel::Reception::message && message.word == "mconsole") {
+    if (reception != Channel::Reception::message) continue;
+    if (message.word == "take") take_snapshot(warden, message.rest, child_signals);
+    if (message.word == "mconsole") {
       const auto answer = mconsole_request(kMconsoleSocket, message.rest, kMconsoleDeadline);
       (void)warden.send("mconsole", answer.ok() ? answer.value() : answer.error().message());
     }

@@ -21,6 +21,8 @@
 #include "peer/vm/uml/jail/jail.h"
 #include "peer/vm/uml/jail/keeper.h"
 #include "peer/vm/uml/jail/network.h"
+#include "peer/vm/uml/jail/take.h"
+#include "peer/vm/uml/spec_text.h"
 
 namespace mutua::vm::uml {
 namespace {
@@ -78,6 +80,8 @@ class Warden {
     keeper_.end();
     network_.end();
     drain_console();
+    // Only now does nobody write there any more.
+    take_.reset();
     return *exit_;
   }
 
@@ -85,9 +89,9 @@ class Warden {
   Result<void> start() {
     log_ = TRY(ConsoleLog::open(spec_.console_log));
     group_ = ControlGroup::create(spec_);
-    const JailUser machine_user = choose_jail_user(Part::machine);
+    machine_user_ = choose_jail_user(Part::machine);
     const JailUser network_user = choose_jail_user(Part::network);
-    TRY(give_disk(spec_.scratch_disk, machine_user));
+    TRY(give_disk(spec_.scratch_disk, machine_user_));
 
     int console[2];
     if (::pipe2(console, O_CLOEXEC) != 0) return errno_error(errno, "pipe");
@@ -101,19 +105,20 @@ class Warden {
     UniqueFd guest_end(ethernet[0]);
     UniqueFd network_end(ethernet[1]);
 
-    TRY(start_child(network_, kOwnNamespaces, network_user, [&](Channel channel) {
+    TRY(start_child(network_, kOwnNamespaces, network_user, nullptr, [&](Channel channel) {
       run_network(spec_, network_user, std::move(channel), std::move(network_end));
     }));
-    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user, [&](Channel channel) {
-      run_keeper(spec_, machine_user, std::move(channel),
-                 KeeperPipes{std::move(console_end), std::move(guest_end)});
-    }));
+    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user_, &door_,
+                    [&](Channel channel) {
+                      run_keeper(spec_, machine_user_, std::move(channel),
+                                 KeeperPipes{std::move(console_end), std::move(guest_end)});
+                    }));
     return {};
   }
 
   template <typename Body>
   Result<void> start_child(Child& child, std::uint64_t namespaces, const JailUser& user,
-                           const Body& body) {
+                           JailDoor* door, const Body& body) {
     ChannelPair pair = TRY(Channel::create_pair());
     child.pid = TRY(fork_into(namespaces, user));
     if (child.pid == 0) {
@@ -123,6 +128,7 @@ class Warden {
     }
     child.channel = std::move(pair.first);
     TRY(map_ids(child.pid, user));
+    if (door) *door = TRY(open_door(child.pid, user));
     group_->add(child.pid);
     (void)child.channel.send("go");
     return {};
@@ -158,12 +164,42 @@ class Warden {
     }
     if (reception != Channel::Reception::message) return;
     if (message.word == "kill") return finish(Exit::Reason::killed, "on request");
+    if (message.word == "take") return begin_take(message.rest);
     if (message.word == "stop") {
       std::int64_t grace = 0;
       const char* end = message.rest.data() + message.rest.size();
       (void)std::from_chars(message.rest.data(), end, grace);
       stop_deadline_ = steady_clock::now() + milliseconds(grace);
       (void)keeper_.channel.send("mconsole", "cad");
+    }
+  }
+
+  void begin_take(const std::string& text) {
+    if (take_) return;  // the daemon asks for one at a time
+    auto begun = [&]() -> Result<void> {
+      const SnapshotRequest request = TRY(snapshot_request_from_text(text));
+      take_.emplace(TRY(Take::begin(request, machine_user_, door_)));
+      const std::string order = std::to_string(request.deadline.count()) + '\n' + take_->command();
+      if (!keeper_.channel.send("take", order)) return errorf("the keeper does not listen");
+      return {};
+    }();
+    if (begun.ok()) return;
+    take_.reset();
+    (void)daemon_.send("untaken", begun.error().message());
+  }
+
+  void end_take(const Message& answer) {
+    if (!take_) return;
+    std::string reason = answer.word == "taken" ? "" : answer.rest;
+    if (reason.empty()) {
+      const auto handed_over = take_->hand_over();
+      if (!handed_over.ok()) reason = handed_over.error().message();
+    }
+    take_.reset();
+    if (reason.empty()) {
+      (void)daemon_.send("taken", answer.rest);
+    } else {
+      (void)daemon_.send("untaken", reason);
     }
   }
 
@@ -175,6 +211,7 @@ class Warden {
     }
     if (reception != Channel::Reception::message) return;
     if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
+    if (message.word == "taken" || message.word == "untaken") return end_take(message);
     if (message.word == "ended") {
       const bool halted = message.rest == "exit 0";
       return finish(halted ? Exit::Reason::halted : Exit::Reason::crashed, message.rest);
@@ -237,6 +274,9 @@ class Warden {
   std::optional<ControlGroup> group_;
   std::optional<ConsoleLog> log_;
   UniqueFd console_;
+  JailUser machine_user_;
+  JailDoor door_;
+  std::optional<Take> take_;
   Child network_;
   Child keeper_;
   bool kernel_runs_ = false;

@@ -1,0 +1,143 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "unit/peer/vm/machine_fixture.h"
+
+namespace mutua::vm {
+namespace {
+
+// Machines whose service holds its state in memory: /count tells how often it was asked, the
+// guest's uptime in hundredths of a second, and 16 random bytes.
+class UmlSnapshot : public MachineTest {
+ protected:
+  static constexpr const char* kService =
+      "#!/bin/sh\n"
+      "mkdir -p /dev/shm/www/cgi-bin\n"
+      "echo 0 > /dev/shm/visits\n"
+      "cat > /dev/shm/www/cgi-bin/count <<'END'\n"
+      "#!/bin/sh\n"
+      "read -r visits < /dev/shm/visits\n"
+      "echo $((visits + 1)) > /dev/shm/visits\n"
+      "read -r uptime rest < /proc/uptime\n"
+      "printf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
+      "echo \"$((visits + 1)) ${uptime%.*}${uptime#*.} $(head -c 16 /dev/urandom | md5sum)\"\n"
+      "END\n"
+      "chmod +x /dev/shm/www/cgi-bin/count\n"
+      "exec httpd -f -p 80 -h /dev/shm/www\n";
+
+  struct Visit {
+    int count = 0;
+    long uptime = 0;
+    std::string random;
+  };
+
+  // Zero visits when nobody answers.
+  static Visit visit(const Machine& machine) {
+    const std::string page = fetch(machine.ports()[0].host_port, "/cgi-bin/count");
+    const auto body = page.find("\r\n\r\n");
+    Visit visit;
+    if (body == std::string::npos) return visit;
+    std::istringstream words(page.substr(body + 4));
+    words >> visit.count >> visit.uptime >> visit.random;
+    return visit;
+  }
+
+  std::unique_ptr<Machine> boot_counter(const MachineSpec& spec) {
+    install_service(spec, folder_, kService);
+    auto machine = boot(spec);
+    if (machine) {
+      EXPECT_TRUE(eventually([&] { return visit(*machine).count > 0; }));
+    }
+    return machine;
+  }
+
+  std::vector<std::string> names_in_folder(const std::string& label) const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with(label)) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+};
+
+TEST_F(UmlSnapshot, IsTakenOfARunningMachineThatGoesOn) {
+  const MachineSpec spec = make_spec("live");
+  const auto machine = boot_counter(spec);
+  ASSERT_TRUE(machine);
+  const Visit before = visit(*machine);
+  const SnapshotRequest request = make_request("shot");
+  const auto report = take(*machine, request);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  std::cout << "frozen for " << report->frozen.count() << " us, " << report->pages << " pages\n";
+  RecordProperty("frozen_us", static_cast<int>(report->frozen.count()));
+  EXPECT_EQ(report->generation, 0u);
+  EXPECT_EQ(report->bytes, std::filesystem::file_size(request.memory_file));
+  EXPECT_EQ(std::filesystem::file_size(request.disk_copy),
+            std::filesystem::file_size(spec.scratch_disk));
+  EXPECT_TRUE(uml::CowFile::open(request.disk_copy).ok());
+  EXPECT_EQ(names_in_folder("shot"), (std::vector<std::string>{"shot.disk", "shot.memory"}));
+  const Visit after = visit(*machine);
+  EXPECT_EQ(after.count, before.count + 1);
+  EXPECT_GE(after.uptime, before.uptime);
+  const auto again = take(*machine, request);
+  ASSERT_FALSE(again.ok()) << "it would overwrite a snapshot";
+  EXPECT_NE(again.error().message().find("exists"), std::string::npos) << again.error().message();
+  EXPECT_TRUE(take(*machine, make_request("second")).ok());
+}
+
+TEST_F(UmlSnapshot, LetsTheMachineLeave) {
+  const auto machine = boot_counter(make_spec("final"));
+  ASSERT_TRUE(machine);
+  SnapshotRequest request = make_request("shot");
+  request.after = SnapshotRequest::After::leave;
+  const auto report = take(*machine, request);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  ASSERT_TRUE(machine->wait_for(State::exited, kPatience).ok());
+  EXPECT_EQ(machine->exit()->reason, Exit::Reason::halted) << machine->exit()->detail;
+  EXPECT_TRUE(std::filesystem::exists(request.memory_file));
+  EXPECT_TRUE(std::filesystem::exists(request.disk_copy));
+}
+
+TEST_F(UmlSnapshot, FullDiskLeavesTheMachineRunningAndNoFile) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root mounts a small disk";
+  const auto small = folder_ / "small";
+  std::filesystem::create_directory(small);
+  ASSERT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=2m"), 0);
+  const auto machine = boot_counter(make_spec("full"));
+  if (machine) {
+    SnapshotRequest request;
+    request.memory_file = small / "memory";
+    request.disk_copy = small / "disk";
+    const auto report = take(*machine, request);
+    EXPECT_FALSE(report.ok());
+    if (!report.ok()) {
+      EXPECT_NE(report.error().message().find("No space left"), std::string::npos)
+          << report.error().message();
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(small));
+    EXPECT_GT(visit(*machine).count, 0) << "the machine goes on";
+    EXPECT_TRUE(take(*machine, make_request("elsewhere")).ok());
+  }
+  EXPECT_EQ(::umount(small.c_str()), 0) << "the jail holds on to the disk";
+}
+
+TEST_F(UmlSnapshot, KilledWatcherLeavesNothingOfATake) {
+  const MachineSpec spec = make_spec("killed");
+  const auto machine = boot_counter(spec);
+  ASSERT_TRUE(machine);
+  ASSERT_TRUE(machine->take(make_request("shot")).ok());
+  ASSERT_TRUE(eventually([&] { return !names_in_folder("shot").empty(); }));
+  ASSERT_EQ(::kill(machine->pid(), SIGKILL), 0);
+  ASSERT_TRUE(machine->wait_for(State::exited, kPatience).ok());
+  EXPECT_TRUE(names_in_folder("shot").empty());
+  ASSERT_TRUE(machine->snapshot().has_value());
+  EXPECT_FALSE(machine->snapshot()->ok());
+  EXPECT_TRUE(eventually([&] { return processes_with(host_argument(spec)).empty(); }));
+}
+
+}  // namespace
+}  // namespace mutua::vm
