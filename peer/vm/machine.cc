@@ -44,6 +44,7 @@ Result<void> validate(const MachineSpec& spec) {
   TRY(check_path("kernel", spec.kernel));
   TRY(check_path("base_disk", spec.base_disk));
   TRY(check_path("scratch_disk", spec.scratch_disk));
+  if (spec.memory_snapshot) TRY(check_path("memory_snapshot", *spec.memory_snapshot));
   TRY(check_path("console_log", spec.console_log));
   TRY(check_path("run_dir", spec.run_dir));
   if (spec.memory_bytes < kLeastMemoryBytes || spec.memory_bytes > kMostMemoryBytes ||

@@ -52,6 +52,10 @@ struct MachineSpec {
   std::filesystem::path kernel;
   std::filesystem::path base_disk;     // shared, never written
   std::filesystem::path scratch_disk;  // private; above base_disk; given to the jail's user
+  // Resume this snapshot instead of booting; scratch_disk is then a copy of its disk, memory_bytes
+  // and address those of the machine that was taken, and kernel the very same. Readable by
+  // everyone, like kernel and base_disk; never written. What does not fit is Reason::failed.
+  std::optional<std::filesystem::path> memory_snapshot;
   std::uint64_t memory_bytes = 64 << 20;
   std::string address = "10.0.0.1";  // the guest's own, within 10.0.0.0/8
   std::vector<PortMapping> ports;
@@ -68,7 +72,8 @@ Result<void> validate(const MachineSpec& spec);
 
 enum class State {
   starting,
-  running,  // the guest's kernel runs and the ports listen; its service may still be booting
+  running,  // the guest's kernel runs and the ports listen; its service may still be booting, but
+            // a resumed guest has answered its network
   exited,
 };
 

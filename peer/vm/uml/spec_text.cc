@@ -69,6 +69,7 @@ std::string to_text(const MachineSpec& spec) {
   line("kernel", spec.kernel.native());
   line("base_disk", spec.base_disk.native());
   line("scratch_disk", spec.scratch_disk.native());
+  if (spec.memory_snapshot) line("memory_snapshot", spec.memory_snapshot->native());
   line("memory_bytes", std::to_string(spec.memory_bytes));
   line("address", spec.address);
   for (const PortMapping& port : spec.ports) line("port", to_text(port));
@@ -89,6 +90,9 @@ Result<MachineSpec> spec_from_text(std::string_view text) {
   spec.kernel = TRY(config.required_text("kernel"));
   spec.base_disk = TRY(config.required_text("base_disk"));
   spec.scratch_disk = TRY(config.required_text("scratch_disk"));
+  if (auto snapshot = TRY(config.text("memory_snapshot", "")); !snapshot.empty()) {
+    spec.memory_snapshot = std::move(snapshot);
+  }
   spec.memory_bytes = TRY(config.number("memory_bytes", 0, 0, any_64));
   spec.address = TRY(config.required_text("address"));
   for (const std::string& value : config.list("port")) {

@@ -14,6 +14,8 @@
 #include <charconv>
 #include <chrono>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "peer/vm/uml/jail/console_log.h"
@@ -34,6 +36,20 @@ constexpr std::uint64_t kOwnNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 // The console is read in turns of at most this much, so that a chatty guest delays no command.
 constexpr std::size_t kConsoleTurnBytes = 64 << 10;
+constexpr std::size_t kConsoleTailBytes = 4 << 10;
+// How a kernel begins the line in which it refuses a snapshot.
+constexpr std::string_view kRefusal = "restore ";
+
+std::string last_line_with(std::string_view text, std::string_view beginning) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  while (!text.empty()) {
+    const auto end = text.rfind('\n');
+    const std::string_view line = text.substr(end == std::string_view::npos ? 0 : end + 1);
+    if (line.starts_with(beginning)) return std::string(line);
+    text = text.substr(0, end == std::string_view::npos ? 0 : end);
+  }
+  return {};
+}
 
 // A child process with its channel; killed and reaped at the end of its life.
 struct Child {
@@ -191,6 +207,8 @@ class Warden {
   void end_take(const Message& answer) {
     if (!take_) return;
     std::string reason = answer.word == "taken" ? "" : answer.rest;
+    const auto report = snapshot_report_from_text(answer.rest);
+    if (reason.empty() && !report.ok()) reason = report.error().message();
     if (reason.empty()) {
       const auto handed_over = take_->hand_over();
       if (!handed_over.ok()) reason = handed_over.error().message();
@@ -213,6 +231,7 @@ class Warden {
     if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
     if (message.word == "taken" || message.word == "untaken") return end_take(message);
     if (message.word == "ended") {
+      if (spec_.memory_snapshot && !guest_lives_) return refuse_snapshot(message.rest);
       const bool halted = message.rest == "exit 0";
       return finish(halted ? Exit::Reason::halted : Exit::Reason::crashed, message.rest);
     }
@@ -220,6 +239,13 @@ class Warden {
       kernel_runs_ = true;
       report_ready();
     }
+  }
+
+  // The kernel's last words tell why; they came before its end.
+  void refuse_snapshot(const std::string& how) {
+    copy_console();
+    const auto line = last_line_with(console_tail_, kRefusal);
+    finish(Exit::Reason::failed, line.empty() ? "the snapshot was not resumed: " + how : line);
   }
 
   void hear_network() {
@@ -236,6 +262,10 @@ class Warden {
       bound_ports_ = message.rest;
       report_ready();
     }
+    if (message.word == "alive") {
+      guest_lives_ = true;
+      report_ready();
+    }
   }
 
   void lose_network() {
@@ -245,7 +275,9 @@ class Warden {
   }
 
   void report_ready() {
-    if (!kernel_runs_ || !bound_ports_) return;
+    // A kernel that refuses a snapshot does so after its start.
+    if (spec_.memory_snapshot && !guest_lives_) return;
+    if (!kernel_runs_ || !bound_ports_ || std::exchange(ready_, true)) return;
     (void)daemon_.send("ready", *bound_ports_);
   }
 
@@ -258,8 +290,17 @@ class Warden {
     for (std::size_t done = 0; done < kConsoleTurnBytes;) {
       const ssize_t got = ::read(console_.get(), buffer.data(), buffer.size());
       if (got <= 0) return;
-      log_->append(BytesView(buffer).first(static_cast<std::size_t>(got)));
+      const auto output = BytesView(buffer).first(static_cast<std::size_t>(got));
+      log_->append(output);
+      if (spec_.memory_snapshot && !guest_lives_) note_tail(as_text(output));
       done += static_cast<std::size_t>(got);
+    }
+  }
+
+  void note_tail(std::string_view output) {
+    console_tail_.append(output);
+    if (console_tail_.size() > kConsoleTailBytes) {
+      console_tail_.erase(0, console_tail_.size() - kConsoleTailBytes);
     }
   }
 
@@ -280,6 +321,9 @@ class Warden {
   Child network_;
   Child keeper_;
   bool kernel_runs_ = false;
+  bool guest_lives_ = false;
+  bool ready_ = false;
+  std::string console_tail_;  // until a resumed guest lives
   std::optional<std::string> bound_ports_;
   std::optional<steady_clock::time_point> stop_deadline_;
   std::optional<Exit> exit_;

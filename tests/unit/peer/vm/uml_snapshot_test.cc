@@ -139,5 +139,122 @@ TEST_F(UmlSnapshot, KilledWatcherLeavesNothingOfATake) {
   EXPECT_TRUE(eventually([&] { return processes_with(host_argument(spec)).empty(); }));
 }
 
+// The spec of a machine that goes on from `request`'s files, with a disk of its own.
+MachineSpec resumed_spec(MachineSpec spec, const SnapshotRequest& request,
+                         const std::string& label) {
+  spec.name = label + '-' + std::to_string(::getpid());
+  spec.scratch_disk.replace_filename(label + ".cow");
+  spec.console_log.replace_filename(label + ".log");
+  spec.memory_snapshot = request.memory_file;
+  std::filesystem::copy_file(request.disk_copy, spec.scratch_disk);
+  return spec;
+}
+
+TEST_F(UmlSnapshot, ResumesBesideTheMachineThatWentOn) {
+  const MachineSpec spec = make_spec("origin");
+  const auto origin = boot_counter(spec);
+  ASSERT_TRUE(origin);
+  const Visit before = visit(*origin);
+  const SnapshotRequest request = make_request("shot");
+  ASSERT_TRUE(take(*origin, request).ok());
+  ASSERT_GT(visit(*origin).count, before.count) << "the origin's own way from here";
+  EXPECT_GT(visit(*origin).count, before.count);
+
+  std::vector<std::unique_ptr<Machine>> replicas;
+  std::vector<Visit> visits;
+  for (const char* label : {"one", "two"}) {
+    const auto begin = steady_clock::now();
+    replicas.push_back(boot(resumed_spec(spec, request, label)));
+    ASSERT_TRUE(replicas.back());
+    visits.push_back(visit(*replicas.back()));
+    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin);
+    RecordProperty(std::string(label) + "_resume_to_first_answer_ms",
+                   static_cast<int>(took.count()));
+    std::cout << "resume to the first answer of a CGI: " << took.count() << " ms\n";
+    EXPECT_EQ(visits.back().count, before.count + 1);
+    EXPECT_GE(visits.back().uptime, before.uptime);
+    EXPECT_LT(visits.back().uptime, before.uptime + 100 * 60) << "it has not stood for a minute";
+  }
+  EXPECT_NE(visits[0].random, visits[1].random);
+  EXPECT_FALSE(visits[0].random.empty());
+  EXPECT_NE(replicas[0]->ports()[0].host_port, origin->ports()[0].host_port);
+  EXPECT_EQ(visit(*origin).count, before.count + 3);
+
+  // A generation later: a replica is taken, and resumes.
+  const SnapshotRequest later = make_request("later");
+  const auto report = take(*replicas[0], later);
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  EXPECT_EQ(report->generation, 1u);
+  const auto grandchild = boot(resumed_spec(spec, later, "three"));
+  ASSERT_TRUE(grandchild);
+  EXPECT_EQ(visit(*grandchild).count, before.count + 2);
+  replicas[0]->stop(milliseconds(20'000));
+  ASSERT_TRUE(replicas[0]->wait_for(State::exited, kPatience).ok());
+  EXPECT_EQ(replicas[0]->exit()->reason, Exit::Reason::halted) << replicas[0]->exit()->detail;
+}
+
+// Writes `value` at `offset` of a file.
+void poke(const std::filesystem::path& path, std::streamoff offset, char value) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(offset);
+  file.put(value);
+}
+
+TEST_F(UmlSnapshot, RefusesWhatDoesNotFit) {
+  const MachineSpec origin = make_spec("origin");
+  const SnapshotRequest request = make_request("shot");
+  {
+    const auto machine = boot_counter(origin);
+    ASSERT_TRUE(machine);
+    const auto report = take(*machine, request);
+    ASSERT_TRUE(report.ok()) << report.error().message();
+  }
+  const struct {
+    const char* label;
+    const char* why;
+    std::function<void(MachineSpec&)> damage;
+  } cases[] = {
+      {"truncated", "truncated",
+       [](MachineSpec& s) { std::filesystem::resize_file(*s.memory_snapshot, 1 << 20); }},
+      {"empty", "truncated",
+       [](MachineSpec& s) { std::filesystem::resize_file(*s.memory_snapshot, 0); }},
+      {"longer", "longer",
+       [](MachineSpec& s) {
+         std::filesystem::resize_file(*s.memory_snapshot,
+                                      std::filesystem::file_size(*s.memory_snapshot) + 1);
+       }},
+      {"flipped", "checksum", [](MachineSpec& s) { poke(*s.memory_snapshot, 176, '\x55'); }},
+      {"kernel", "kernel", [](MachineSpec& s) { poke(*s.memory_snapshot, 48, '\x55'); }},
+      {"base", "ubd0",
+       [this](MachineSpec& s) {
+         s.base_disk = folder_ / "other.img";
+         std::ofstream(s.base_disk).close();
+         std::filesystem::resize_file(s.base_disk, 1 << 20);
+       }},
+      {"stale", "not of the snapshot's instant",
+       [this](MachineSpec& s) {
+         std::filesystem::remove(s.scratch_disk);
+         EXPECT_TRUE(uml::CowFile::create(s.scratch_disk, base_).ok());
+       }},
+      {"absent", "absent", [this](MachineSpec& s) { s.memory_snapshot = folder_ / "absent"; }},
+  };
+  for (const auto& one : cases) {
+    SnapshotRequest copy = request;
+    copy.memory_file = folder_ / (std::string(one.label) + ".memory");
+    std::filesystem::copy_file(request.memory_file, copy.memory_file);
+    MachineSpec spec = resumed_spec(origin, copy, one.label);
+    one.damage(spec);
+    auto machine = engine_.start(spec);
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    ASSERT_TRUE((*machine)->wait_for(State::running, kPatience).ok()) << one.label;
+    ASSERT_EQ((*machine)->state(), State::exited) << one.label;
+    EXPECT_EQ((*machine)->exit()->reason, Exit::Reason::failed) << one.label;
+    EXPECT_NE((*machine)->exit()->detail.find(one.why), std::string::npos)
+        << one.label << ": " << (*machine)->exit()->detail;
+    std::cout << one.label << ": " << (*machine)->exit()->detail << '\n';
+    EXPECT_TRUE(processes_with(host_argument(spec)).empty()) << one.label;
+  }
+}
+
 }  // namespace
 }  // namespace mutua::vm
