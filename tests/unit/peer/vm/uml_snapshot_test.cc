@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "peer/vm/uml/snapshot_file.h"
 #include "unit/peer/vm/machine_fixture.h"
 
 namespace mutua::vm {
@@ -79,6 +80,11 @@ TEST_F(UmlSnapshot, IsTakenOfARunningMachineThatGoesOn) {
   EXPECT_EQ(std::filesystem::file_size(request.disk_copy),
             std::filesystem::file_size(spec.scratch_disk));
   EXPECT_TRUE(uml::CowFile::open(request.disk_copy).ok());
+  const auto memory = uml::SnapshotFile::open(request.memory_file);
+  ASSERT_TRUE(memory.ok()) << memory.error().message();
+  EXPECT_EQ(memory->header().page_count, report->pages);
+  EXPECT_EQ(memory->header().memory_bytes(), spec.memory_bytes);
+  EXPECT_EQ(memory->header().boot_argument("mutua.address"), spec.address + "/8");
   EXPECT_EQ(names_in_folder("shot"), (std::vector<std::string>{"shot.disk", "shot.memory"}));
   const Visit after = visit(*machine);
   EXPECT_EQ(after.count, before.count + 1);
