@@ -121,11 +121,13 @@ std::string Take::command() const {
          (request_.after == SnapshotRequest::After::leave ? " final" : "");
 }
 
+fs::path Take::memory_file() const { return taking_folder(request_) / kMemoryName; }
+
 Result<void> Take::hand_over() {
   take_back();
   const fs::path folder = taking_folder(request_);
   TRY(move_file(folder / kDiskName, request_.disk_copy, 0600));
-  auto memory = move_file(folder / kMemoryName, request_.memory_file, 0644);
+  auto memory = move_file(memory_file(), request_.memory_file, 0644);
   if (memory.ok()) memory = keep_name(request_.disk_copy);
   if (memory.ok()) memory = keep_name(request_.memory_file);
   if (!memory.ok()) {

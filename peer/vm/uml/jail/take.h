@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "base/result.h"
@@ -26,6 +27,9 @@ class Take {
 
   // For the guest's mconsole.
   std::string command() const;
+
+  // What that wrote, at its temporary place.
+  std::filesystem::path memory_file() const;
 
   // Gives both files their names, durably: the memory last. On an error neither is there.
   Result<void> hand_over();

@@ -24,6 +24,8 @@
 #include "peer/vm/uml/jail/keeper.h"
 #include "peer/vm/uml/jail/network.h"
 #include "peer/vm/uml/jail/take.h"
+#include "peer/vm/uml/kernel_file.h"
+#include "peer/vm/uml/snapshot_file.h"
 #include "peer/vm/uml/spec_text.h"
 
 namespace mutua::vm::uml {
@@ -85,6 +87,40 @@ Result<void> give_disk(const std::filesystem::path& path, const JailUser& user) 
   return {};
 }
 
+// The kernel checks its snapshot again, with the processor and its own addresses; this needs no
+// process yet, and knows what the spec says.
+Result<void> check_snapshot(const MachineSpec& spec) {
+  const SnapshotFile file = TRY(SnapshotFile::open(*spec.memory_snapshot));
+  const SnapshotHeader& header = file.header();
+  const auto refuse = [&spec](const char* what, const std::string& has, const std::string& wanted) {
+    return errorf("snapshot %s: %s %s, not %s", spec.memory_snapshot->c_str(), what, has.c_str(),
+                  wanted.c_str());
+  };
+  const std::string build_id = TRY(read_kernel_build_id(spec.kernel));
+  if (header.build_id_text() != build_id) {
+    return refuse("taken by the kernel with build id", header.build_id_text(), build_id);
+  }
+  if (header.memory_bytes() != spec.memory_bytes) {
+    return refuse("its machine's bytes of memory are", std::to_string(header.memory_bytes()),
+                  std::to_string(spec.memory_bytes));
+  }
+  // Another address would have no network: frames and ports go by the spec's.
+  const std::string address = header.boot_argument("mutua.address").value_or("unknown");
+  if (address != spec.address + "/8") {
+    return refuse("its machine's address is", address, spec.address + "/8");
+  }
+  return {};
+}
+
+// What a guest's kernel calls a snapshot must be one before it gets that name.
+Result<void> check_result(const Take& take, const SnapshotReport& report) {
+  const SnapshotFile file = TRY(SnapshotFile::open(take.memory_file()));
+  if (file.header().page_count != report.pages || file.header().file_bytes != report.bytes) {
+    return errorf("the guest's kernel reports another snapshot than it wrote");
+  }
+  return {};
+}
+
 class Warden {
  public:
   Warden(const MachineSpec& spec, const Channel& daemon) : spec_(spec), daemon_(daemon) {}
@@ -103,6 +139,7 @@ class Warden {
 
  private:
   Result<void> start() {
+    if (spec_.memory_snapshot) TRY(check_snapshot(spec_));
     log_ = TRY(ConsoleLog::open(spec_.console_log));
     group_ = ControlGroup::create(spec_);
     machine_user_ = choose_jail_user(Part::machine);
@@ -206,19 +243,19 @@ class Warden {
 
   void end_take(const Message& answer) {
     if (!take_) return;
-    std::string reason = answer.word == "taken" ? "" : answer.rest;
-    const auto report = snapshot_report_from_text(answer.rest);
-    if (reason.empty() && !report.ok()) reason = report.error().message();
-    if (reason.empty()) {
-      const auto handed_over = take_->hand_over();
-      if (!handed_over.ok()) reason = handed_over.error().message();
-    }
+    const auto outcome = answer.word == "taken" ? complete_take(answer.rest) : Error(answer.rest);
     take_.reset();
-    if (reason.empty()) {
+    if (outcome.ok()) {
       (void)daemon_.send("taken", answer.rest);
     } else {
-      (void)daemon_.send("untaken", reason);
+      (void)daemon_.send("untaken", outcome.error().message());
     }
+  }
+
+  Result<void> complete_take(const std::string& answer) {
+    const SnapshotReport report = TRY(snapshot_report_from_text(answer));
+    TRY(check_result(*take_, report));
+    return take_->hand_over();
   }
 
   void hear_keeper() {

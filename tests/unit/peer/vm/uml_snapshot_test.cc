@@ -229,8 +229,12 @@ TEST_F(UmlSnapshot, RefusesWhatDoesNotFit) {
          std::filesystem::resize_file(*s.memory_snapshot,
                                       std::filesystem::file_size(*s.memory_snapshot) + 1);
        }},
+      {"memory", "memory", [](MachineSpec& s) { s.memory_bytes += 4096; }},
+      {"address", "10.0.0.1/8", [](MachineSpec& s) { s.address = "10.0.0.2"; }},
+      {"other", "not a kernel", [this](MachineSpec& s) { s.kernel = base_; }},
+      {"program", "build id", [](MachineSpec& s) { s.kernel = "/bin/true"; }},
       {"flipped", "checksum", [](MachineSpec& s) { poke(*s.memory_snapshot, 176, '\x55'); }},
-      {"kernel", "kernel", [](MachineSpec& s) { poke(*s.memory_snapshot, 48, '\x55'); }},
+      {"id", "checksum", [](MachineSpec& s) { poke(*s.memory_snapshot, 48, '\x55'); }},
       {"base", "ubd0",
        [this](MachineSpec& s) {
          s.base_disk = folder_ / "other.img";
