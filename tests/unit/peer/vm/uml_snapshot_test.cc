@@ -86,6 +86,9 @@ TEST_F(UmlSnapshot, IsTakenOfARunningMachineThatGoesOn) {
   EXPECT_EQ(memory->header().memory_bytes(), spec.memory_bytes);
   EXPECT_EQ(memory->header().boot_argument("mutua.address"), spec.address + "/8");
   EXPECT_EQ(names_in_folder("shot"), (std::vector<std::string>{"shot.disk", "shot.memory"}));
+  for (const pid_t pid : processes_with(host_argument(spec))) {
+    EXPECT_TRUE(std::filesystem::is_empty("/proc/" + std::to_string(pid) + "/root/snapshot"));
+  }
   const Visit after = visit(*machine);
   EXPECT_EQ(after.count, before.count + 1);
   EXPECT_GE(after.uptime, before.uptime);
