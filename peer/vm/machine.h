@@ -81,7 +81,8 @@ enum class State {
 struct Exit {
   enum class Reason {
     halted,   // the guest powered itself off, asked or not
-    killed,   // stop()'s grace ran out, kill(), or the Machine object went away
+    killed,   // stop()'s grace ran out, kill(), the Machine object went away, or a take grew
+              // beyond what a snapshot can be
     crashed,  // the guest's kernel panicked, ran out of the host's memory, or lost its network
     failed,   // it never ran: a bad disk, a port in use, a refusal of the host's
   };
@@ -147,8 +148,8 @@ class Machine {
   virtual void kill() = 0;
 
   // Begins a snapshot; does not block. An error at once: the machine does not run, another take is
-  // under way, or the request is invalid. The outcome comes like every event, as snapshot().
-  // Engines that cannot leave this as it is.
+  // under way, or the request is invalid. The outcome comes like every event, as snapshot(); a
+  // guest whose kernel still boots cannot be taken. Engines that take none leave this as it is.
   virtual Result<void> take(const SnapshotRequest& request);
   // The outcome of the latest take(); empty while it is under way.
   virtual const std::optional<Result<SnapshotReport>>& snapshot() const;

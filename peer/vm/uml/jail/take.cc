@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMemoryName = "memory";
 constexpr const char* kDiskName = "disk";
+// The memory under its temporary name or its own, the disk, and one to spare.
+constexpr int kMostFiles = 4;
 
 Result<UniqueFd> open_folder(const fs::path& path) {
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -119,6 +121,21 @@ std::string Take::command() const {
   const std::string folder = std::string("/") + kSnapshotFolder + '/';
   return "snapshot " + folder + kMemoryName + " copy=0:" + folder + kDiskName +
          (request_.after == SnapshotRequest::After::leave ? " final" : "");
+}
+
+bool Take::is_within(std::uint64_t most_bytes) const {
+  std::error_code failure;
+  int files = 0;
+  std::uint64_t bytes = 0;
+  for (fs::directory_iterator entry(taking_folder(request_), failure), end;
+       !failure && entry != end; entry.increment(failure)) {
+    struct stat status {};
+    if (++files > kMostFiles || entry->is_directory(failure)) return false;
+    // One that is gone meanwhile got its name.
+    if (::lstat(entry->path().c_str(), &status) != 0) continue;
+    bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  return bytes <= most_bytes;
 }
 
 fs::path Take::memory_file() const { return taking_folder(request_) / kMemoryName; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -27,6 +28,10 @@ class Take {
 
   // For the guest's mconsole.
   std::string command() const;
+
+  // False when the folder holds more than `most_bytes` of the disk, or more files than a snapshot
+  // needs.
+  bool is_within(std::uint64_t most_bytes) const;
 
   // What that wrote, at its temporary place.
   std::filesystem::path memory_file() const;

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -38,6 +39,7 @@ constexpr std::uint64_t kOwnNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 // The console is read in turns of at most this much, so that a chatty guest delays no command.
 constexpr std::size_t kConsoleTurnBytes = 64 << 10;
+constexpr int kTakeWatchMilliseconds = 100;
 constexpr std::size_t kConsoleTailBytes = 4 << 10;
 // How a kernel begins the line in which it refuses a snapshot.
 constexpr std::string_view kRefusal = "restore ";
@@ -110,6 +112,13 @@ Result<void> check_snapshot(const MachineSpec& spec) {
     return refuse("its machine's address is", address, spec.address + "/8");
   }
   return {};
+}
+
+// Memory, at worst a run for every page, and a disk without holes.
+std::uint64_t most_snapshot_bytes(const MachineSpec& spec) {
+  std::error_code failure;
+  const std::uintmax_t disk = std::filesystem::file_size(spec.scratch_disk, failure);
+  return spec.memory_bytes + spec.memory_bytes / 128 + (failure ? 0 : disk) + (4 << 20);
 }
 
 // What a guest's kernel calls a snapshot must be one before it gets that name.
@@ -200,6 +209,12 @@ class Warden {
           std::chrono::duration_cast<milliseconds>(*stop_deadline_ - steady_clock::now()).count();
       if (left <= 0) return finish(Exit::Reason::killed, "the guest did not stop in time");
       timeout = static_cast<int>(left) + 1;
+    }
+    if (take_) {
+      if (!take_->is_within(most_snapshot_bytes(spec_))) {
+        return finish(Exit::Reason::killed, "it wrote more than a snapshot of it can be");
+      }
+      timeout = timeout < 0 ? kTakeWatchMilliseconds : std::min(timeout, kTakeWatchMilliseconds);
     }
     if (::poll(events, std::size(events), timeout) <= 0) return;
     if ((events[3].revents & POLLIN) != 0) copy_console();
