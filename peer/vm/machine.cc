@@ -98,19 +98,26 @@ const char* to_string(Protocol protocol) { return protocol == Protocol::tcp ? "t
 
 const char* to_string(State state) {
   switch (state) {
-    case State::starting: return "starting";
-    case State::running: return "running";
-    case State::exited: return "exited";
+    case State::starting:
+      return "starting";
+    case State::running:
+      return "running";
+    case State::exited:
+      return "exited";
   }
   return "exited";
 }
 
 const char* to_string(Exit::Reason reason) {
   switch (reason) {
-    case Exit::Reason::halted: return "halted";
-    case Exit::Reason::killed: return "killed";
-    case Exit::Reason::crashed: return "crashed";
-    case Exit::Reason::failed: return "failed";
+    case Exit::Reason::halted:
+      return "halted";
+    case Exit::Reason::killed:
+      return "killed";
+    case Exit::Reason::crashed:
+      return "crashed";
+    case Exit::Reason::failed:
+      return "failed";
   }
   return "failed";
 }

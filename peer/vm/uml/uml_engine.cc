@@ -55,8 +55,8 @@ Result<pid_t> spawn(const std::filesystem::path& program, int control) {
 }
 
 std::optional<Exit::Reason> parse_reason(std::string_view text) {
-  for (const auto reason : {Exit::Reason::halted, Exit::Reason::killed, Exit::Reason::crashed,
-                            Exit::Reason::failed}) {
+  for (const auto reason :
+       {Exit::Reason::halted, Exit::Reason::killed, Exit::Reason::crashed, Exit::Reason::failed}) {
     if (text == to_string(reason)) return reason;
   }
   return std::nullopt;
@@ -86,9 +86,13 @@ class UmlMachine final : public Machine {
     Message message;
     for (;;) {
       switch (channel_.receive(message)) {
-        case Channel::Reception::nothing_yet: return;
-        case Channel::Reception::closed: return handle_closed();
-        case Channel::Reception::message: handle(message); break;
+        case Channel::Reception::nothing_yet:
+          return;
+        case Channel::Reception::closed:
+          return handle_closed();
+        case Channel::Reception::message:
+          handle(message);
+          break;
       }
     }
   }
@@ -126,8 +130,7 @@ class UmlMachine final : public Machine {
   Result<void> wait_for(State wanted, milliseconds deadline) override {
     const auto end = steady_clock::now() + deadline;
     while (state_ != wanted && state_ != State::exited) {
-      const auto left =
-          std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+      const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
       if (left <= 0) {
         return errorf("machine %s is not %s after %lld ms", name_.c_str(), to_string(wanted),
                       static_cast<long long>(deadline.count()));

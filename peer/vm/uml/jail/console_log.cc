@@ -11,8 +11,8 @@ namespace mutua::vm::uml {
 namespace {
 
 UniqueFd open_for_appending(const std::filesystem::path& path, int more_flags) {
-  return UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
-                                           more_flags, 0600));
+  return UniqueFd(::open(
+      path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | more_flags, 0600));
 }
 
 }  // namespace
@@ -28,9 +28,8 @@ Result<ConsoleLog> ConsoleLog::open(const std::filesystem::path& path) {
 void ConsoleLog::append(BytesView output) {
   while (!output.empty()) {
     if (bytes_ >= kLargestConsoleBytes) rotate();
-    const std::size_t room = bytes_ < kLargestConsoleBytes
-                                 ? static_cast<std::size_t>(kLargestConsoleBytes - bytes_)
-                                 : 0;
+    const std::size_t room =
+        bytes_ < kLargestConsoleBytes ? static_cast<std::size_t>(kLargestConsoleBytes - bytes_) : 0;
     const BytesView part = output.first(std::min(room, output.size()));
     if (part.empty()) return;
     const ssize_t written = ::write(file_.get(), part.data(), part.size());

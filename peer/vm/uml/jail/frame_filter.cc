@@ -50,8 +50,7 @@ FrameFilter::Verdict FrameFilter::judge(BytesView frame) const {
   const auto packet = parse_ipv4_frame(frame);
   if (!packet || packet->source != policy_.guest_address) return Verdict::drop;
 
-  const bool asks_dns =
-      policy_.outbound == Outbound::yes && packet->destination == kDnsAddress;
+  const bool asks_dns = policy_.outbound == Outbound::yes && packet->destination == kDnsAddress;
   const bool reachable = may_reach(packet->destination);
   switch (packet->protocol) {
     case kProtocolTcp: {

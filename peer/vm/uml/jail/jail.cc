@@ -40,8 +40,7 @@ bool is_mapped(uid_t uid) {
 
 Result<void> write_text(const std::filesystem::path& path, const std::string& text, int flags) {
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC | flags, 0644));
-  if (!file ||
-      ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+  if (!file || ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
     return errno_error(errno, "write " + path.string());
   }
   return {};
@@ -155,10 +154,9 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
   if (root.tmp_bytes != 0) {
     const std::filesystem::path tmp = top / "tmp";
     if (::mkdir(tmp.c_str(), 0700) != 0) return errno_error(errno, "make /tmp in the jail");
-    const std::string owner = user.in_user_namespace
-                                  ? std::string()
-                                  : ",uid=" + std::to_string(user.uid) +
-                                        ",gid=" + std::to_string(user.uid);
+    const std::string owner = user.in_user_namespace ? std::string()
+                                                     : ",uid=" + std::to_string(user.uid) +
+                                                           ",gid=" + std::to_string(user.uid);
     TRY(mount_tmpfs(tmp, "nr_inodes=256,mode=0700,size=" + std::to_string(root.tmp_bytes) + owner));
   }
   // The old root ends up below the new one at the same place, from where it is taken off.

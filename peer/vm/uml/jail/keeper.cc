@@ -231,9 +231,12 @@ Result<void> wait_for_go(const Channel& warden) {
     (void)::poll(&readable, 1, -1);
     Message message;
     switch (warden.receive(message)) {
-      case Channel::Reception::message: return {};
-      case Channel::Reception::closed: ::_exit(1);
-      case Channel::Reception::nothing_yet: break;
+      case Channel::Reception::message:
+        return {};
+      case Channel::Reception::closed:
+        ::_exit(1);
+      case Channel::Reception::nothing_yet:
+        break;
     }
   }
 }
@@ -266,8 +269,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, const Channel& w
 
 }  // namespace
 
-void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden,
-                KeeperPipes pipes) {
+void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden, KeeperPipes pipes) {
   const auto outcome = run(spec, user, warden, pipes);
   (void)warden.send("failed", outcome.ok() ? "the keeper returned" : outcome.error().message());
   ::_exit(1);

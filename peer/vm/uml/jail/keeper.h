@@ -21,8 +21,8 @@ namespace mutua::vm::uml {
 //                      ended             "exit 0", "signal 9", …
 // End of file from the warden ends the keeper.
 struct KeeperPipes {
-  UniqueFd console;       // the guest's output
-  UniqueFd ethernet;      // the guest's end of the virtual network
+  UniqueFd console;   // the guest's output
+  UniqueFd ethernet;  // the guest's end of the virtual network
 };
 [[noreturn]] void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden,
                              KeeperPipes pipes);

@@ -65,8 +65,7 @@ Result<std::string> mconsole_request(const std::filesystem::path& path, std::str
   std::string answer;
   bool failed = false;
   for (;;) {
-    const auto left =
-        std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
+    const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
     if (left <= 0) return errorf("mconsole: no answer in time");
     pollfd readable[] = {{socket.get(), POLLIN, 0}, {interrupt, POLLIN, 0}};
     if (::poll(readable, 2, static_cast<int>(left)) <= 0) continue;

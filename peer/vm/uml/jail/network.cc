@@ -224,7 +224,8 @@ class Network {
     guest_lives_ = guest_lives_ || verdict != FrameFilter::Verdict::drop;
     switch (verdict) {
       case FrameFilter::Verdict::drop:
-      case FrameFilter::Verdict::sign_of_life: return;
+      case FrameFilter::Verdict::sign_of_life:
+        return;
       case FrameFilter::Verdict::to_network:
         return ::slirp_input(slirp_.get(), frame.data(), static_cast<int>(frame.size()));
       case FrameFilter::Verdict::answer_arp:
@@ -352,8 +353,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, const Channel& w
 
 }  // namespace
 
-void run_network(const MachineSpec& spec, const JailUser& user, Channel warden,
-                 UniqueFd ethernet) {
+void run_network(const MachineSpec& spec, const JailUser& user, Channel warden, UniqueFd ethernet) {
   const auto outcome = run(spec, user, warden, std::move(ethernet));
   (void)warden.send("failed", outcome.ok() ? "the network returned" : outcome.error().message());
   ::_exit(1);

@@ -90,7 +90,7 @@ inline std::string read_text(const std::filesystem::path& path) {
 // Adds files to a copy of the base image, and gives the spec a fresh COW file with just the
 // blocks that differ: the way of a service's delta from its owner to a peer.
 inline void install_service(const MachineSpec& spec, const std::filesystem::path& folder,
-                     const std::string& start_script) {
+                            const std::string& start_script) {
   const auto tree = folder / "tree";
   std::filesystem::create_directories(tree / "etc/mutua");
   std::ofstream(tree / "etc/mutua/start") << start_script;

@@ -43,7 +43,6 @@ TEST_F(UmlMachine, StopsWhenAskedAndLeavesACleanDisk) {
   EXPECT_EQ((*block)[1024 + 0x60] & 4, 0);
 }
 
-
 std::string status_of(pid_t pid, const std::string& field) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   for (std::string line; std::getline(file, line);) {
@@ -103,11 +102,10 @@ TEST_F(UmlMachine, RunsAServiceFromItsDeltaAloneAndWithoutAWayOut) {
   const Listener loopback("127.0.0.1");
   const Listener everywhere("0.0.0.0");
   std::string script = "#!/bin/sh\nmkdir -p /tmp/www\n";
-  for (const std::string& target :
-       {"10.255.255.254 " + std::to_string(loopback.port),
-        "127.0.0.1 " + std::to_string(loopback.port),
-        "10.255.255.254 " + std::to_string(everywhere.port), std::string("10.255.255.253 53"),
-        std::string("1.1.1.1 53")}) {
+  for (const std::string& target : {"10.255.255.254 " + std::to_string(loopback.port),
+                                    "127.0.0.1 " + std::to_string(loopback.port),
+                                    "10.255.255.254 " + std::to_string(everywhere.port),
+                                    std::string("10.255.255.253 53"), std::string("1.1.1.1 53")}) {
     script += "nc -w 1 " + target + " < /dev/null && echo reached " + target +
               " >> /tmp/www/index.html\n";
   }
@@ -205,8 +203,8 @@ TEST_F(UmlMachine, KilledWatcherLeavesNoProcess) {
   ASSERT_EQ(::kill(machine->pid(), SIGKILL), 0);
   ASSERT_TRUE(machine->wait_for(State::exited, kPatience).ok());
   EXPECT_EQ(machine->exit()->reason, Exit::Reason::killed);
-  EXPECT_TRUE(eventually([&] { return processes_with(host_argument(spec)).empty(); },
-                         milliseconds(5000)));
+  EXPECT_TRUE(
+      eventually([&] { return processes_with(host_argument(spec)).empty(); }, milliseconds(5000)));
 }
 
 TEST_F(UmlMachine, DestructionLeavesNoProcessAndNoGroup) {
@@ -330,9 +328,8 @@ TEST_F(UmlMachine, GuestThatForksWithoutEndStaysWithin) {
                   "while true; do sleep 1000 & done\n");
   const auto machine = boot(spec);
   ASSERT_TRUE(machine);
-  EXPECT_TRUE(eventually([&] {
-    return read_text(spec.console_log).find("can't fork") != std::string::npos;
-  }));
+  EXPECT_TRUE(eventually(
+      [&] { return read_text(spec.console_log).find("can't fork") != std::string::npos; }));
   EXPECT_LE(processes_with(host_argument(spec)).size(), 40u);
   machine->handle_readable();
   EXPECT_EQ(machine->state(), State::running) << "the guest is refused, not ended";

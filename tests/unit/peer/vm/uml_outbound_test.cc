@@ -58,8 +58,8 @@ bool with_two_hosts(const std::function<void()>& body) {
     char byte = 0;
     if (::read(unshared[0], &byte, 1) != 1 ||
         !run_command("ip link set lo up && ip link add near type veth peer name far && "
-                     "ip link set far netns " + std::to_string(far) +
-                     std::string(" && ip addr add ") + kHost +
+                     "ip link set far netns " +
+                     std::to_string(far) + std::string(" && ip addr add ") + kHost +
                      "/24 dev near && ip link set near up")) {
       ::_exit(77);
     }
@@ -84,9 +84,8 @@ TEST_F(UmlOutbound, ReachesPublicAddressesButNeitherItsHostNorPrivateOnes) {
     const Listener everywhere("0.0.0.0");
     const std::string port = std::to_string(everywhere.port);
     std::string script = "#!/bin/sh\nmkdir -p /tmp/www\n";
-    for (const std::string& target :
-         {std::string(kFar) + " 8080", std::string(kHost) + ' ' + port, "10.255.255.254 " + port,
-          "127.0.0.1 " + port}) {
+    for (const std::string& target : {std::string(kFar) + " 8080", std::string(kHost) + ' ' + port,
+                                      "10.255.255.254 " + port, "127.0.0.1 " + port}) {
       script += "nc -w 2 " + target + " < /dev/null > /tmp/said && echo reached " + target +
                 " $(cat /tmp/said) >> /tmp/www/index.html\n";
     }

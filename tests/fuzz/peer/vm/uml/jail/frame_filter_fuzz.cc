@@ -9,7 +9,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace mutua::vm::uml;
   const BytesView frame(data, size);
   const std::uint32_t guest = 0x0a000001;
-  FrameFilter::Policy closed{.guest_address = guest, .outbound = Outbound::no, .udp_ports = {53},
+  FrameFilter::Policy closed{.guest_address = guest,
+                             .outbound = Outbound::no,
+                             .udp_ports = {53},
                              .host_addresses = {0xc0000201}};
   FrameFilter::Policy open = closed;
   open.outbound = Outbound::yes;

@@ -8,9 +8,9 @@ namespace {
 using Verdict = FrameFilter::Verdict;
 
 constexpr std::uint32_t kGuest = 0x0a000001;
-constexpr std::uint32_t kPublic = 0x5db8d822;   // 93.184.216.34
-constexpr std::uint32_t kLan = 0xc0a80105;      // 192.168.1.5
-constexpr std::uint32_t kHost = 0xc1000001;     // the host's own public address
+constexpr std::uint32_t kPublic = 0x5db8d822;  // 93.184.216.34
+constexpr std::uint32_t kLan = 0xc0a80105;     // 192.168.1.5
+constexpr std::uint32_t kHost = 0xc1000001;    // the host's own public address
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kAck = 0x10;
 
@@ -21,8 +21,8 @@ Bytes udp(std::uint32_t from, std::uint32_t to, std::uint16_t from_port, std::ui
 
 // A UDP frame rewritten: the filter looks at neither checksum.
 Bytes tcp(std::uint32_t to, std::uint16_t from_port, std::uint16_t to_port, std::uint8_t flags) {
-  Bytes frame = udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, from_port}, {to, to_port},
-                          Bytes(12));
+  Bytes frame =
+      udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, from_port}, {to, to_port}, Bytes(12));
   frame[kEthernetHeaderBytes + 9] = kProtocolTcp;
   frame[kEthernetHeaderBytes + kIpv4HeaderBytes + 13] = flags;
   return frame;
@@ -70,8 +70,7 @@ TEST(FrameFilter, DnsGoesToTheVirtualServerWithOutboundAlone) {
 }
 
 TEST(FrameFilter, MappedUdpPortsAnswerTheirClients) {
-  EXPECT_EQ(make_filter(Outbound::no).judge(udp(kGuest, kLan, 5353, 999)),
-            Verdict::to_udp_clients);
+  EXPECT_EQ(make_filter(Outbound::no).judge(udp(kGuest, kLan, 5353, 999)), Verdict::to_udp_clients);
 }
 
 TEST(FrameFilter, ForeignSourcesAreDropped) {

@@ -33,8 +33,9 @@ TEST(UdpForward, CarriesADatagramInAndItsAnswerOut) {
 
   const UniqueFd client(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const sockaddr_in host = loopback(forward->bound().host_port);
-  ASSERT_EQ(::sendto(client.get(), "ask", 3, 0, reinterpret_cast<const sockaddr*>(&host),
-                     sizeof host), 3);
+  ASSERT_EQ(
+      ::sendto(client.get(), "ask", 3, 0, reinterpret_cast<const sockaddr*>(&host), sizeof host),
+      3);
   ASSERT_TRUE(readable(forward->fd(), 5000));
   Bytes frame;
   forward->receive([&frame](BytesView sent) { frame = to_bytes(sent); });
@@ -48,9 +49,8 @@ TEST(UdpForward, CarriesADatagramInAndItsAnswerOut) {
   EXPECT_EQ(datagram->destination_port, 53);
   EXPECT_EQ(as_text(datagram->payload), "ask");
 
-  const Bytes answer =
-      udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, 53},
-                {packet->source, datagram->source_port}, as_bytes("answer"));
+  const Bytes answer = udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, 53},
+                                 {packet->source, datagram->source_port}, as_bytes("answer"));
   const auto answer_packet = parse_ipv4_frame(answer);
   forward->send(*answer_packet, *parse_udp(answer_packet->payload));
   ASSERT_TRUE(readable(client.get(), 5000));
@@ -71,8 +71,8 @@ TEST(UdpForward, AGuestReachesNobodyWhoDidNotWriteFirst) {
   ASSERT_EQ(::getsockname(victim.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
   const std::uint16_t port = ntohs(address.sin_port);
   for (const std::uint32_t to : {kGatewayAddress, std::uint32_t{INADDR_LOOPBACK}}) {
-    const Bytes frame = udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, 53}, {to, port},
-                                  as_bytes("unasked"));
+    const Bytes frame =
+        udp_frame(gateway_mac(), guest_mac(kGuest), {kGuest, 53}, {to, port}, as_bytes("unasked"));
     const auto packet = parse_ipv4_frame(frame);
     forward->send(*packet, *parse_udp(packet->payload));
   }
