@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kLeastMemoryBytes = 16u << 20;
 constexpr std::uint64_t kMostMemoryBytes = 64ull << 30;
 constexpr std::size_t kMostPorts = 64;
+constexpr std::chrono::milliseconds kLongestTake{600'000};
 
 bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= 48 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -43,6 +44,7 @@ Result<void> validate(const MachineSpec& spec) {
   TRY(check_path("kernel", spec.kernel));
   TRY(check_path("base_disk", spec.base_disk));
   TRY(check_path("scratch_disk", spec.scratch_disk));
+  if (spec.memory_snapshot) TRY(check_path("memory_snapshot", *spec.memory_snapshot));
   TRY(check_path("console_log", spec.console_log));
   TRY(check_path("run_dir", spec.run_dir));
   if (spec.memory_bytes < kLeastMemoryBytes || spec.memory_bytes > kMostMemoryBytes ||
@@ -71,6 +73,25 @@ Result<void> validate(const MachineSpec& spec) {
     return errorf("processes: must be 16 to 100000");
   }
   return {};
+}
+
+Result<void> validate(const SnapshotRequest& request) {
+  TRY(check_path("memory_file", request.memory_file));
+  TRY(check_path("disk_copy", request.disk_copy));
+  if (request.memory_file == request.disk_copy) return errorf("disk_copy: the same as memory_file");
+  if (request.deadline <= std::chrono::milliseconds(0) || request.deadline > kLongestTake) {
+    return errorf("deadline: must be 1 ms to 10 min");
+  }
+  return {};
+}
+
+Result<void> Machine::take(const SnapshotRequest&) {
+  return errorf("this engine takes no snapshots");
+}
+
+const std::optional<Result<SnapshotReport>>& Machine::snapshot() const {
+  static const std::optional<Result<SnapshotReport>> none;
+  return none;
 }
 
 const char* to_string(Protocol protocol) { return protocol == Protocol::tcp ? "tcp" : "udp"; }

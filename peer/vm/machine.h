@@ -52,6 +52,10 @@ struct MachineSpec {
   std::filesystem::path kernel;
   std::filesystem::path base_disk;     // shared, never written
   std::filesystem::path scratch_disk;  // private; above base_disk; given to the jail's user
+  // Resume this snapshot instead of booting; scratch_disk is then a copy of its disk, memory_bytes
+  // and address those of the machine that was taken, and kernel the very same. Readable by
+  // everyone, like kernel and base_disk; never written. What does not fit is Reason::failed.
+  std::optional<std::filesystem::path> memory_snapshot;
   std::uint64_t memory_bytes = 64 << 20;
   std::string address = "10.0.0.1";  // the guest's own, within 10.0.0.0/8
   std::vector<PortMapping> ports;
@@ -68,7 +72,8 @@ Result<void> validate(const MachineSpec& spec);
 
 enum class State {
   starting,
-  running,  // the guest's kernel runs and the ports listen; its service may still be booting
+  running,  // the guest's kernel runs and the ports listen; its service may still be booting, but
+            // a resumed guest has answered its network
   exited,
 };
 
@@ -76,12 +81,41 @@ enum class State {
 struct Exit {
   enum class Reason {
     halted,   // the guest powered itself off, asked or not
-    killed,   // stop()'s grace ran out, kill(), or the Machine object went away
+    killed,   // stop()'s grace ran out, kill(), the Machine object went away, or a take grew
+              // beyond what a snapshot can be
     crashed,  // the guest's kernel panicked, ran out of the host's memory, or lost its network
     failed,   // it never ran: a bad disk, a port in use, a refusal of the host's
   };
   Reason reason = Reason::failed;
   std::string detail;  // for the log
+};
+
+// A snapshot of a running machine: its memory, and the scratch disk as it was at that instant. The
+// two files appear together or not at all; before, they must not exist. They lie on one file
+// system. The memory file may be read by whoever may enter its folder, since every machine that
+// resumes it is a user of its own: a private service wants a private folder.
+// While it is made, <memory_file>.taking is there; one that a crash left goes with the next take.
+struct SnapshotRequest {
+  enum class After { go_on, leave };  // leave: the machine ends as Exit::Reason::halted
+  std::filesystem::path memory_file;
+  std::filesystem::path disk_copy;
+  After after = After::go_on;
+  // For the guest's kernel, which freezes its programs for the last part of it. After that the
+  // take has failed and the machine goes on; one that was about to leave may just have left.
+  std::chrono::milliseconds deadline{30'000};
+
+  bool operator==(const SnapshotRequest&) const = default;
+};
+
+Result<void> validate(const SnapshotRequest& request);
+
+struct SnapshotReport {
+  std::uint64_t pages = 0;  // that the memory file holds
+  std::uint64_t bytes = 0;  // of the memory file
+  std::chrono::microseconds frozen{0};
+  std::uint64_t generation = 0;  // how often the machine had been resumed
+
+  bool operator==(const SnapshotReport&) const = default;
 };
 
 const char* to_string(Protocol protocol);
@@ -112,6 +146,13 @@ class Machine {
   virtual void stop(std::chrono::milliseconds grace) = 0;
   // Ends it without asking. Does not block.
   virtual void kill() = 0;
+
+  // Begins a snapshot; does not block. An error at once: the machine does not run, another take is
+  // under way, or the request is invalid. The outcome comes like every event, as snapshot(); a
+  // guest whose kernel still boots cannot be taken. Engines that take none leave this as it is.
+  virtual Result<void> take(const SnapshotRequest& request);
+  // The outcome of the latest take(); empty while it is under way.
+  virtual const std::optional<Result<SnapshotReport>>& snapshot() const;
 
   // Waits until state() is `wanted` or exited. An error when the deadline passes first.
   virtual Result<void> wait_for(State wanted, std::chrono::milliseconds deadline) = 0;

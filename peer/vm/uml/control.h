@@ -17,7 +17,10 @@ namespace mutua::vm::uml {
 //   daemon -> machine   spec     the spec's text; first and once
 //                       stop     milliseconds: ask the guest; kill it when they have passed
 //                       kill
+//                       take     the snapshot request's text
 //   machine -> daemon   ready    a port a line: the guest's kernel runs, the ports listen
+//                       taken    the guest's kernel's report: the files are where they should be
+//                       untaken  why there is no snapshot
 //                       exited   a line with the reason, a line with the detail; last and once
 //
 // Either side's end of file means that the other died.

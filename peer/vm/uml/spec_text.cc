@@ -1,5 +1,6 @@
 #include "peer/vm/uml/spec_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -68,6 +69,7 @@ std::string to_text(const MachineSpec& spec) {
   line("kernel", spec.kernel.native());
   line("base_disk", spec.base_disk.native());
   line("scratch_disk", spec.scratch_disk.native());
+  if (spec.memory_snapshot) line("memory_snapshot", spec.memory_snapshot->native());
   line("memory_bytes", std::to_string(spec.memory_bytes));
   line("address", spec.address);
   for (const PortMapping& port : spec.ports) line("port", to_text(port));
@@ -88,6 +90,9 @@ Result<MachineSpec> spec_from_text(std::string_view text) {
   spec.kernel = TRY(config.required_text("kernel"));
   spec.base_disk = TRY(config.required_text("base_disk"));
   spec.scratch_disk = TRY(config.required_text("scratch_disk"));
+  if (auto snapshot = TRY(config.text("memory_snapshot", "")); !snapshot.empty()) {
+    spec.memory_snapshot = std::move(snapshot);
+  }
   spec.memory_bytes = TRY(config.number("memory_bytes", 0, 0, any_64));
   spec.address = TRY(config.required_text("address"));
   for (const std::string& value : config.list("port")) {
@@ -118,6 +123,63 @@ Result<BoundPort> bound_port_from_text(std::string_view text) {
   port.host_port = TRY(parse_port(words[2]));
   port.guest_port = TRY(parse_port(words[3]));
   return port;
+}
+
+std::string to_text(const SnapshotRequest& request) {
+  const bool leaves = request.after == SnapshotRequest::After::leave;
+  return "memory_file = " + request.memory_file.native() +
+         "\ndisk_copy = " + request.disk_copy.native() + "\nleave = " + (leaves ? "yes" : "no") +
+         "\ndeadline_ms = " + std::to_string(request.deadline.count()) + '\n';
+}
+
+Result<SnapshotRequest> snapshot_request_from_text(std::string_view text) {
+  Config config = TRY(Config::parse(text, "snapshot"));
+  SnapshotRequest request;
+  request.memory_file = TRY(config.required_text("memory_file"));
+  request.disk_copy = TRY(config.required_text("disk_copy"));
+  if (TRY(config.yes_no("leave", false))) request.after = SnapshotRequest::After::leave;
+  request.deadline = std::chrono::milliseconds(
+      TRY(config.number("deadline_ms", 0, 0, std::numeric_limits<std::uint32_t>::max())));
+  TRY(config.finish());
+  TRY(validate(request));
+  return request;
+}
+
+std::filesystem::path taking_folder(const SnapshotRequest& request) {
+  std::filesystem::path folder = request.memory_file;
+  return folder += ".taking";
+}
+
+Result<SnapshotReport> snapshot_report_from_text(std::string_view text) {
+  SnapshotReport report;
+  std::uint64_t frozen = 0;
+  struct Field {
+    std::string_view key;
+    std::uint64_t* value;
+    bool seen = false;
+  };
+  Field fields[] = {{"pages", &report.pages},
+                    {"bytes", &report.bytes},
+                    {"frozen_us", &frozen},
+                    {"generation", &report.generation}};
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    const auto equals = word.find('=');
+    if (equals == std::string_view::npos) continue;
+    for (Field& field : fields) {
+      if (word.substr(0, equals) != field.key) continue;
+      const char* end = word.data() + word.size();
+      const auto parsed = std::from_chars(word.data() + equals + 1, end, *field.value);
+      field.seen = parsed.ec == std::errc{} && parsed.ptr == end;
+    }
+  }
+  for (const Field& field : fields) {
+    if (!field.seen) return errorf("no %s in the report", std::string(field.key).c_str());
+  }
+  if (frozen > 1'000'000'000'000) return errorf("an absurd frozen_us in the report");
+  report.frozen = std::chrono::microseconds(frozen);
+  return report;
 }
 
 }  // namespace mutua::vm::uml

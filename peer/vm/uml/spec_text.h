@@ -23,4 +23,15 @@ Result<MachineSpec> spec_from_text(std::string_view text);
 std::string to_text(const BoundPort& port);
 Result<BoundPort> bound_port_from_text(std::string_view text);
 
+// The same for what a snapshot is asked for and what it became.
+std::string to_text(const SnapshotRequest& request);
+Result<SnapshotRequest> snapshot_request_from_text(std::string_view text);
+
+// Where a take's files lie before they get their names.
+std::filesystem::path taking_folder(const SnapshotRequest& request);
+
+// "pages=5120 bytes=20979712 runs=44 frozen_us=… write_us=… generation=0": the words of the guest's
+// kernel. Other keys than those of the report are skipped.
+Result<SnapshotReport> snapshot_report_from_text(std::string_view text);
+
 }  // namespace mutua::vm::uml

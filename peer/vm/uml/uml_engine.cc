@@ -24,6 +24,7 @@ using std::chrono::steady_clock;
 constexpr int kControlInProgram = 3;
 // A SIGKILL is not disputable; the time is for a host that swaps.
 constexpr milliseconds kReapDeadline{10'000};
+constexpr int kRemoveAttempts = 1000;
 
 Result<pid_t> spawn(const std::filesystem::path& program, int control) {
   posix_spawn_file_actions_t actions;
@@ -105,6 +106,27 @@ class UmlMachine final : public Machine {
     if (!channel_.send("kill")) ::kill(pid_, SIGKILL);
   }
 
+  Result<void> take(const SnapshotRequest& request) override {
+    if (state_ != State::running) return errorf("machine %s does not run", name_.c_str());
+    if (taking_) return errorf("machine %s: a snapshot is under way", name_.c_str());
+    TRY(validate(request));
+    // Whatever is there when the machine dies may then be removed as this take's.
+    for (const auto& path : {request.memory_file, request.disk_copy}) {
+      std::error_code failure;
+      if (std::filesystem::exists(std::filesystem::symlink_status(path, failure))) {
+        return errorf("%s exists", path.c_str());
+      }
+    }
+    if (!channel_.send("take", to_text(request))) {
+      return errorf("machine %s does not listen", name_.c_str());
+    }
+    taking_ = request;
+    snapshot_.reset();
+    return {};
+  }
+
+  const std::optional<Result<SnapshotReport>>& snapshot() const override { return snapshot_; }
+
   Result<void> wait_for(State wanted, milliseconds deadline) override {
     const auto end = steady_clock::now() + deadline;
     while (state_ != wanted && state_ != State::exited) {
@@ -131,6 +153,12 @@ class UmlMachine final : public Machine {
         rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
       }
       state_ = State::running;
+    } else if (message.word == "taken" && taking_) {
+      taking_.reset();
+      snapshot_ = snapshot_report_from_text(message.rest);
+    } else if (message.word == "untaken" && taking_) {
+      taking_.reset();
+      snapshot_ = Error("take a snapshot of " + name_ + ": " + message.rest);
     } else if (message.word == "exited") {
       const auto end = message.rest.find('\n');
       const auto reason = parse_reason(std::string_view(message.rest).substr(0, end));
@@ -151,11 +179,27 @@ class UmlMachine final : public Machine {
       exit_ = Exit{state_ == State::starting ? Exit::Reason::failed : Exit::Reason::killed,
                    "mutua-machine ended with " + how};
     }
+    if (taking_) abandon_take();
     state_ = State::exited;
     pid_ = -1;
     channel_ = Channel(UniqueFd());
     log::info("machine.exited",
               {{"name", name_}, {"reason", to_string(exit_->reason)}, {"detail", exit_->detail}});
+  }
+
+  // mutua-machine went, perhaps without a chance to tidy up. Nothing of this take was there before
+  // it, and the half of it is of no use.
+  void abandon_take() {
+    std::error_code ignored;
+    // Its processes are on their way out of the host; one may still add a file meanwhile.
+    for (int attempt = 0; attempt < kRemoveAttempts; ++attempt) {
+      std::filesystem::remove_all(taking_folder(*taking_), ignored);
+      if (!ignored) break;
+    }
+    std::filesystem::remove(taking_->memory_file, ignored);
+    std::filesystem::remove(taking_->disk_copy, ignored);
+    taking_.reset();
+    snapshot_ = Error("take a snapshot of " + name_ + ": the machine ended");
   }
 
   const std::string name_;
@@ -164,6 +208,8 @@ class UmlMachine final : public Machine {
   State state_ = State::starting;
   std::vector<BoundPort> ports_;
   std::optional<Exit> exit_;
+  std::optional<SnapshotRequest> taking_;
+  std::optional<Result<SnapshotReport>> snapshot_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,21 @@ Result<void> mount_tmpfs(const std::filesystem::path& at, const std::string& opt
   if (::mount("tmpfs", at.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
     return errno_error(errno, "mount tmpfs at " + at.string());
   }
+  return {};
+}
+
+// Does `work`, which returns an errno or 0, in a process of its own: namespaces are entered for
+// good.
+template <typename Work>
+Result<void> run_apart(const Work& work, const std::string& operation) {
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error(errno, operation + ": fork");
+  if (child == 0) ::_exit(work());
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status)) return errorf("%s: killed", operation.c_str());
+  if (WEXITSTATUS(status) != 0) return errno_error(WEXITSTATUS(status), operation);
   return {};
 }
 
@@ -132,6 +148,9 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
     }
     TRY(write_text(path, text.content, O_CREAT | O_EXCL));
   }
+  for (const std::string& name : root.folders) {
+    if (::mkdir((top / name).c_str(), 0755) != 0) return errno_error(errno, "make /" + name);
+  }
   if (root.tmp_bytes != 0) {
     const std::filesystem::path tmp = top / "tmp";
     if (::mkdir(tmp.c_str(), 0700) != 0) return errno_error(errno, "make /tmp in the jail");
@@ -146,6 +165,57 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
     return errno_error(errno, "change to the jail's root");
   }
   return restrict_mount("/", MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+}
+
+Result<JailDoor> open_door(pid_t child, const JailUser& user) {
+  const std::string spaces = "/proc/" + std::to_string(child) + "/ns/";
+  JailDoor door;
+  door.mount_namespace.reset(::open((spaces + "mnt").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!door.mount_namespace) return errno_error(errno, "open the jail's mount namespace");
+  if (!user.in_user_namespace) return door;
+  door.user_namespace.reset(::open((spaces + "user").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!door.user_namespace) return errno_error(errno, "open the jail's user namespace");
+  return door;
+}
+
+Result<void> lend_folder(const JailDoor& door, const std::filesystem::path& host_path,
+                         const std::string& name) {
+  const std::string target = '/' + name;
+  const auto lend = [&] {
+    // Only who owns a mount namespace may clone out of it; so the jail's rights take a copy of
+    // the host's.
+    if (door.user_namespace &&
+        (::setns(door.user_namespace.get(), CLONE_NEWUSER) != 0 || ::unshare(CLONE_NEWNS) != 0)) {
+      return errno;
+    }
+    const UniqueFd tree(
+        ::open_tree(AT_FDCWD, host_path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (!tree) return errno;
+    mount_attr change{};
+    change.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &change, sizeof change) != 0 ||
+        ::setns(door.mount_namespace.get(), CLONE_NEWNS) != 0 ||
+        ::move_mount(tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+      return errno;
+    }
+    return 0;
+  };
+  return run_apart(lend, "lend " + host_path.string() + " to the jail");
+}
+
+Result<void> take_folder_back(const JailDoor& door, const std::string& name) {
+  const std::string target = '/' + name;
+  const auto take_back = [&] {
+    if (door.user_namespace && ::setns(door.user_namespace.get(), CLONE_NEWUSER) != 0) {
+      return errno;
+    }
+    if (::setns(door.mount_namespace.get(), CLONE_NEWNS) != 0 ||
+        ::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
+      return errno;
+    }
+    return 0;
+  };
+  return run_apart(take_back, "take " + target + " back from the jail");
 }
 
 Result<void> drop_privileges(const JailUser& user) {

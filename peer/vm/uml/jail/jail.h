@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 
 namespace mutua::vm::uml {
 
@@ -49,9 +50,25 @@ struct JailRoot {
   std::filesystem::path run_dir;
   std::vector<JailFile> files;
   std::vector<JailText> texts;
+  std::vector<std::string> folders;  // empty ones, for lend_folder()
   std::uint64_t tmp_bytes = 0;
 };
 Result<void> enter_root(const JailRoot& root, const JailUser& user);
+
+// The way into a jail that is already built, for its parent alone. To be opened between
+// fork_into() and the first step of the child: later the jail hides from its own user.
+struct JailDoor {
+  UniqueFd user_namespace;  // none for root's jails
+  UniqueFd mount_namespace;
+};
+Result<JailDoor> open_door(pid_t child, const JailUser& user);
+
+// Lets the jail see the host's folder `host_path` as /<name>, one of JailRoot::folders, to write
+// but not to execute. For the caller's part it must belong to the jail's user.
+Result<void> lend_folder(const JailDoor& door, const std::filesystem::path& host_path,
+                         const std::string& name);
+// Ends that. A process that has a file of it open keeps that file.
+Result<void> take_folder_back(const JailDoor& door, const std::string& name);
 
 // Becomes `user` without any capability and without a way to gain one.
 Result<void> drop_privileges(const JailUser& user);

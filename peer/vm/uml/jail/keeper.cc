@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "peer/vm/uml/jail/ethernet.h"
 #include "peer/vm/uml/jail/mconsole.h"
 #include "peer/vm/uml/jail/system_calls.h"
+#include "peer/vm/uml/jail/take.h"
 
 namespace mutua::vm::uml {
 namespace {
@@ -27,6 +29,7 @@ namespace {
 constexpr const char* kKernelName = "linux";
 constexpr const char* kBaseName = "base.img";
 constexpr const char* kScratchName = "scratch.cow";
+constexpr const char* kMemoryName = "memory.snapshot";
 constexpr const char* kMconsoleSocket = "/tmp/machine/mconsole";
 constexpr int kEthernetInKernel = 3;
 constexpr std::chrono::milliseconds kMconsoleDeadline{10'000};
@@ -45,28 +48,49 @@ std::string mac_text(const MacAddress& mac) {
   return text;
 }
 
-std::vector<std::string> kernel_arguments(const MachineSpec& spec) {
+// What a kernel needs to know of its jail, whether it boots or resumes.
+std::vector<std::string> jail_arguments(const MachineSpec& spec) {
   return {
       std::string("/") + kKernelName,
-      "mem=" + std::to_string(spec.memory_bytes >> 10) + 'K',
       "umid=machine",
       "uml_dir=/tmp/",
       std::string("ubd0=/") + kScratchName + ",/" + kBaseName,
-      "root=/dev/ubda",
-      "rw",
-      "init=/init",
-      "console=tty0",
-      "con0=fd:0,fd:1",
-      "con=null",
-      // An exit for every way down; a reboot would need files that the jail lacks.
-      "noreboot",
-      "vec0:transport=fd,fd=" + std::to_string(kEthernetInKernel) +
-          ",mac=" + mac_text(guest_mac(parse_address(spec.address))),
       "mutua.hostname=" + spec.name,
-      "mutua.address=" + spec.address + "/8",
-      "mutua.gateway=" + print_address(kGatewayAddress),
-      "mutua.dns=" + print_address(kDnsAddress),
   };
+}
+
+std::string network_argument() {
+  return "vec0:transport=fd,fd=" + std::to_string(kEthernetInKernel);
+}
+
+// The rest is in the snapshot: memory size, MAC, the guest's own settings.
+std::vector<std::string> resume_arguments(const MachineSpec& spec) {
+  std::vector<std::string> arguments = jail_arguments(spec);
+  arguments.insert(arguments.end(),
+                   {std::string("restore=/") + kMemoryName, network_argument(), "quiet"});
+  return arguments;
+}
+
+std::vector<std::string> boot_arguments(const MachineSpec& spec) {
+  std::vector<std::string> arguments = jail_arguments(spec);
+  arguments.insert(
+      arguments.end(),
+      {
+          "mem=" + std::to_string(spec.memory_bytes >> 10) + 'K',
+          "root=/dev/ubda",
+          "rw",
+          "init=/init",
+          "console=tty0",
+          "con0=fd:0,fd:1",
+          "con=null",
+          // An exit for every way down; a reboot would need files that the jail lacks.
+          "noreboot",
+          network_argument() + ",mac=" + mac_text(guest_mac(parse_address(spec.address))),
+          "mutua.address=" + spec.address + "/8",
+          "mutua.gateway=" + print_address(kGatewayAddress),
+          "mutua.dns=" + print_address(kDnsAddress),
+      });
+  return arguments;
 }
 
 JailRoot root_of(const MachineSpec& spec) {
@@ -77,6 +101,9 @@ JailRoot root_of(const MachineSpec& spec) {
       {spec.base_disk, kBaseName, false, false},
       {spec.scratch_disk, kScratchName, true, false},
   };
+  if (spec.memory_snapshot)
+    root.files.push_back({*spec.memory_snapshot, kMemoryName, false, false});
+  root.folders = {kSnapshotFolder};
   root.tmp_bytes = spec.memory_bytes + kTmpSlackBytes;
   return root;
 }
@@ -107,7 +134,8 @@ void become_kernel(const MachineSpec& spec, int input, int output, int ethernet)
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  std::vector<std::string> texts = kernel_arguments(spec);
+  std::vector<std::string> texts =
+      spec.memory_snapshot ? resume_arguments(spec) : boot_arguments(spec);
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
@@ -155,6 +183,20 @@ std::string describe(int status) {
                            : "signal " + std::to_string(WTERMSIG(status));
 }
 
+void take_snapshot(const Channel& warden, const std::string& order, int child_signals) {
+  const auto end = order.find('\n');
+  std::int64_t deadline = 0;
+  (void)std::from_chars(order.data(), order.data() + std::min(end, order.size()), deadline);
+  const auto answer =
+      mconsole_request(kMconsoleSocket, end == std::string::npos ? "" : order.substr(end + 1),
+                       std::chrono::milliseconds(deadline), child_signals);
+  if (answer.ok()) {
+    (void)warden.send("taken", answer.value());
+  } else {
+    (void)warden.send("untaken", answer.error().message());
+  }
+}
+
 // Waits for the kernel's end; passes mconsole commands on meanwhile.
 [[noreturn]] void keep(pid_t kernel, const Channel& warden, int child_signals) {
   for (;;) {
@@ -174,7 +216,9 @@ std::string describe(int status) {
     Message message;
     const auto reception = warden.receive(message);
     if (reception == Channel::Reception::closed) ::_exit(0);
-    if (reception == Channel::Reception::message && message.word == "mconsole") {
+    if (reception != Channel::Reception::message) continue;
+    if (message.word == "take") take_snapshot(warden, message.rest, child_signals);
+    if (message.word == "mconsole") {
       const auto answer = mconsole_request(kMconsoleSocket, message.rest, kMconsoleDeadline);
       (void)warden.send("mconsole", answer.ok() ? answer.value() : answer.error().message());
     }

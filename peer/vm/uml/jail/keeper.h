@@ -13,8 +13,10 @@ namespace mutua::vm::uml {
 //
 //   warden -> keeper   go                the ids are mapped and the limits set
 //                      mconsole          a command for the guest's kernel
+//                      take              milliseconds, a new line, the command for a snapshot
 //   keeper -> warden   started
 //                      mconsole          what the guest's kernel answered
+//                      taken, untaken    how that went
 //                      failed            why the guest's kernel was not started
 //                      ended             "exit 0", "signal 9", …
 // End of file from the warden ends the keeper.

@@ -39,7 +39,7 @@ struct Reply {
 }  // namespace
 
 Result<std::string> mconsole_request(const std::filesystem::path& path, std::string_view command,
-                                     milliseconds deadline) {
+                                     milliseconds deadline, int interrupt) {
   const auto end = steady_clock::now() + deadline;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -67,8 +67,10 @@ Result<std::string> mconsole_request(const std::filesystem::path& path, std::str
   for (;;) {
     const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now()).count();
     if (left <= 0) return errorf("mconsole: no answer in time");
-    pollfd readable{socket.get(), POLLIN, 0};
-    if (::poll(&readable, 1, static_cast<int>(left)) <= 0) continue;
+    pollfd readable[] = {{socket.get(), POLLIN, 0}, {interrupt, POLLIN, 0}};
+    if (::poll(readable, 2, static_cast<int>(left)) <= 0) continue;
+    // An answer that came before the interruption counts.
+    if (readable[0].revents == 0) return errorf("mconsole: no answer, the kernel ended");
     Reply reply{};
     const ssize_t got = ::recv(socket.get(), &reply, sizeof reply, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;

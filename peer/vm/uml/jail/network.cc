@@ -113,6 +113,7 @@ class Network {
       if (events[0].revents != 0) ::_exit(0);
       if (events[1].revents != 0) take_frames();
     }
+    (void)warden.send("alive");
   }
 
   [[noreturn]] void serve(const Channel& warden) {

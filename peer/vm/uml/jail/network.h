@@ -13,6 +13,7 @@ namespace mutua::vm::uml {
 //
 //   warden -> network   go         the ids are mapped and the limits set
 //   network -> warden   bound      a port a line, in the spec's order
+//                       alive      the guest has sent a first frame
 //                       failed     why not
 // End of file from the warden ends it.
 [[noreturn]] void run_network(const MachineSpec& spec, const JailUser& user, Channel warden,

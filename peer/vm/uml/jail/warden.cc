@@ -9,11 +9,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "peer/vm/uml/jail/console_log.h"
@@ -21,6 +24,10 @@
 #include "peer/vm/uml/jail/jail.h"
 #include "peer/vm/uml/jail/keeper.h"
 #include "peer/vm/uml/jail/network.h"
+#include "peer/vm/uml/jail/take.h"
+#include "peer/vm/uml/kernel_file.h"
+#include "peer/vm/uml/snapshot_file.h"
+#include "peer/vm/uml/spec_text.h"
 
 namespace mutua::vm::uml {
 namespace {
@@ -32,6 +39,21 @@ constexpr std::uint64_t kOwnNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 // The console is read in turns of at most this much, so that a chatty guest delays no command.
 constexpr std::size_t kConsoleTurnBytes = 64 << 10;
+constexpr int kTakeWatchMilliseconds = 100;
+constexpr std::size_t kConsoleTailBytes = 4 << 10;
+// How a kernel begins the line in which it refuses a snapshot.
+constexpr std::string_view kRefusal = "restore ";
+
+std::string last_line_with(std::string_view text, std::string_view beginning) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  while (!text.empty()) {
+    const auto end = text.rfind('\n');
+    const std::string_view line = text.substr(end == std::string_view::npos ? 0 : end + 1);
+    if (line.starts_with(beginning)) return std::string(line);
+    text = text.substr(0, end == std::string_view::npos ? 0 : end);
+  }
+  return {};
+}
 
 // A child process with its channel; killed and reaped at the end of its life.
 struct Child {
@@ -67,6 +89,47 @@ Result<void> give_disk(const std::filesystem::path& path, const JailUser& user) 
   return {};
 }
 
+// The kernel checks its snapshot again, with the processor and its own addresses; this needs no
+// process yet, and knows what the spec says.
+Result<void> check_snapshot(const MachineSpec& spec) {
+  const SnapshotFile file = TRY(SnapshotFile::open(*spec.memory_snapshot));
+  const SnapshotHeader& header = file.header();
+  const auto refuse = [&spec](const char* what, const std::string& has, const std::string& wanted) {
+    return errorf("snapshot %s: %s %s, not %s", spec.memory_snapshot->c_str(), what, has.c_str(),
+                  wanted.c_str());
+  };
+  const std::string build_id = TRY(read_kernel_build_id(spec.kernel));
+  if (header.build_id_text() != build_id) {
+    return refuse("taken by the kernel with build id", header.build_id_text(), build_id);
+  }
+  if (header.memory_bytes() != spec.memory_bytes) {
+    return refuse("its machine's bytes of memory are", std::to_string(header.memory_bytes()),
+                  std::to_string(spec.memory_bytes));
+  }
+  // Another address would have no network: frames and ports go by the spec's.
+  const std::string address = header.boot_argument("mutua.address").value_or("unknown");
+  if (address != spec.address + "/8") {
+    return refuse("its machine's address is", address, spec.address + "/8");
+  }
+  return {};
+}
+
+// Memory, at worst a run for every page, and a disk without holes.
+std::uint64_t most_snapshot_bytes(const MachineSpec& spec) {
+  std::error_code failure;
+  const std::uintmax_t disk = std::filesystem::file_size(spec.scratch_disk, failure);
+  return spec.memory_bytes + spec.memory_bytes / 128 + (failure ? 0 : disk) + (4 << 20);
+}
+
+// What a guest's kernel calls a snapshot must be one before it gets that name.
+Result<void> check_result(const Take& take, const SnapshotReport& report) {
+  const SnapshotFile file = TRY(SnapshotFile::open(take.memory_file()));
+  if (file.header().page_count != report.pages || file.header().file_bytes != report.bytes) {
+    return errorf("the guest's kernel reports another snapshot than it wrote");
+  }
+  return {};
+}
+
 class Warden {
  public:
   Warden(const MachineSpec& spec, const Channel& daemon) : spec_(spec), daemon_(daemon) {}
@@ -78,16 +141,19 @@ class Warden {
     keeper_.end();
     network_.end();
     drain_console();
+    // Only now does nobody write there any more.
+    take_.reset();
     return *exit_;
   }
 
  private:
   Result<void> start() {
+    if (spec_.memory_snapshot) TRY(check_snapshot(spec_));
     log_ = TRY(ConsoleLog::open(spec_.console_log));
     group_ = ControlGroup::create(spec_);
-    const JailUser machine_user = choose_jail_user(Part::machine);
+    machine_user_ = choose_jail_user(Part::machine);
     const JailUser network_user = choose_jail_user(Part::network);
-    TRY(give_disk(spec_.scratch_disk, machine_user));
+    TRY(give_disk(spec_.scratch_disk, machine_user_));
 
     int console[2];
     if (::pipe2(console, O_CLOEXEC) != 0) return errno_error(errno, "pipe");
@@ -101,19 +167,20 @@ class Warden {
     UniqueFd guest_end(ethernet[0]);
     UniqueFd network_end(ethernet[1]);
 
-    TRY(start_child(network_, kOwnNamespaces, network_user, [&](Channel channel) {
+    TRY(start_child(network_, kOwnNamespaces, network_user, nullptr, [&](Channel channel) {
       run_network(spec_, network_user, std::move(channel), std::move(network_end));
     }));
-    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user, [&](Channel channel) {
-      run_keeper(spec_, machine_user, std::move(channel),
-                 KeeperPipes{std::move(console_end), std::move(guest_end)});
-    }));
+    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user_, &door_,
+                    [&](Channel channel) {
+                      run_keeper(spec_, machine_user_, std::move(channel),
+                                 KeeperPipes{std::move(console_end), std::move(guest_end)});
+                    }));
     return {};
   }
 
   template <typename Body>
   Result<void> start_child(Child& child, std::uint64_t namespaces, const JailUser& user,
-                           const Body& body) {
+                           JailDoor* door, const Body& body) {
     ChannelPair pair = TRY(Channel::create_pair());
     child.pid = TRY(fork_into(namespaces, user));
     if (child.pid == 0) {
@@ -123,6 +190,7 @@ class Warden {
     }
     child.channel = std::move(pair.first);
     TRY(map_ids(child.pid, user));
+    if (door) *door = TRY(open_door(child.pid, user));
     group_->add(child.pid);
     (void)child.channel.send("go");
     return {};
@@ -142,6 +210,12 @@ class Warden {
       if (left <= 0) return finish(Exit::Reason::killed, "the guest did not stop in time");
       timeout = static_cast<int>(left) + 1;
     }
+    if (take_) {
+      if (!take_->is_within(most_snapshot_bytes(spec_))) {
+        return finish(Exit::Reason::killed, "it wrote more than a snapshot of it can be");
+      }
+      timeout = timeout < 0 ? kTakeWatchMilliseconds : std::min(timeout, kTakeWatchMilliseconds);
+    }
     if (::poll(events, std::size(events), timeout) <= 0) return;
     if ((events[3].revents & POLLIN) != 0) copy_console();
     if ((events[3].revents & (POLLIN | POLLHUP)) == POLLHUP) console_.reset();
@@ -158,6 +232,7 @@ class Warden {
     }
     if (reception != Channel::Reception::message) return;
     if (message.word == "kill") return finish(Exit::Reason::killed, "on request");
+    if (message.word == "take") return begin_take(message.rest);
     if (message.word == "stop") {
       std::int64_t grace = 0;
       const char* end = message.rest.data() + message.rest.size();
@@ -165,6 +240,37 @@ class Warden {
       stop_deadline_ = steady_clock::now() + milliseconds(grace);
       (void)keeper_.channel.send("mconsole", "cad");
     }
+  }
+
+  void begin_take(const std::string& text) {
+    if (take_) return;  // the daemon asks for one at a time
+    auto begun = [&]() -> Result<void> {
+      const SnapshotRequest request = TRY(snapshot_request_from_text(text));
+      take_.emplace(TRY(Take::begin(request, machine_user_, door_)));
+      const std::string order = std::to_string(request.deadline.count()) + '\n' + take_->command();
+      if (!keeper_.channel.send("take", order)) return errorf("the keeper does not listen");
+      return {};
+    }();
+    if (begun.ok()) return;
+    take_.reset();
+    (void)daemon_.send("untaken", begun.error().message());
+  }
+
+  void end_take(const Message& answer) {
+    if (!take_) return;
+    const auto outcome = answer.word == "taken" ? complete_take(answer.rest) : Error(answer.rest);
+    take_.reset();
+    if (outcome.ok()) {
+      (void)daemon_.send("taken", answer.rest);
+    } else {
+      (void)daemon_.send("untaken", outcome.error().message());
+    }
+  }
+
+  Result<void> complete_take(const std::string& answer) {
+    const SnapshotReport report = TRY(snapshot_report_from_text(answer));
+    TRY(check_result(*take_, report));
+    return take_->hand_over();
   }
 
   void hear_keeper() {
@@ -175,7 +281,9 @@ class Warden {
     }
     if (reception != Channel::Reception::message) return;
     if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
+    if (message.word == "taken" || message.word == "untaken") return end_take(message);
     if (message.word == "ended") {
+      if (spec_.memory_snapshot && !guest_lives_) return refuse_snapshot(message.rest);
       const bool halted = message.rest == "exit 0";
       return finish(halted ? Exit::Reason::halted : Exit::Reason::crashed, message.rest);
     }
@@ -183,6 +291,13 @@ class Warden {
       kernel_runs_ = true;
       report_ready();
     }
+  }
+
+  // The kernel's last words tell why; they came before its end.
+  void refuse_snapshot(const std::string& how) {
+    copy_console();
+    const auto line = last_line_with(console_tail_, kRefusal);
+    finish(Exit::Reason::failed, line.empty() ? "the snapshot was not resumed: " + how : line);
   }
 
   void hear_network() {
@@ -199,6 +314,10 @@ class Warden {
       bound_ports_ = message.rest;
       report_ready();
     }
+    if (message.word == "alive") {
+      guest_lives_ = true;
+      report_ready();
+    }
   }
 
   void lose_network() {
@@ -208,7 +327,9 @@ class Warden {
   }
 
   void report_ready() {
-    if (!kernel_runs_ || !bound_ports_) return;
+    // A kernel that refuses a snapshot does so after its start.
+    if (spec_.memory_snapshot && !guest_lives_) return;
+    if (!kernel_runs_ || !bound_ports_ || std::exchange(ready_, true)) return;
     (void)daemon_.send("ready", *bound_ports_);
   }
 
@@ -221,8 +342,17 @@ class Warden {
     for (std::size_t done = 0; done < kConsoleTurnBytes;) {
       const ssize_t got = ::read(console_.get(), buffer.data(), buffer.size());
       if (got <= 0) return;
-      log_->append(BytesView(buffer).first(static_cast<std::size_t>(got)));
+      const auto output = BytesView(buffer).first(static_cast<std::size_t>(got));
+      log_->append(output);
+      if (spec_.memory_snapshot && !guest_lives_) note_tail(as_text(output));
       done += static_cast<std::size_t>(got);
+    }
+  }
+
+  void note_tail(std::string_view output) {
+    console_tail_.append(output);
+    if (console_tail_.size() > kConsoleTailBytes) {
+      console_tail_.erase(0, console_tail_.size() - kConsoleTailBytes);
     }
   }
 
@@ -237,9 +367,15 @@ class Warden {
   std::optional<ControlGroup> group_;
   std::optional<ConsoleLog> log_;
   UniqueFd console_;
+  JailUser machine_user_;
+  JailDoor door_;
+  std::optional<Take> take_;
   Child network_;
   Child keeper_;
   bool kernel_runs_ = false;
+  bool guest_lives_ = false;
+  bool ready_ = false;
+  std::string console_tail_;  // until a resumed guest lives
   std::optional<std::string> bound_ports_;
   std::optional<steady_clock::time_point> stop_deadline_;
   std::optional<Exit> exit_;

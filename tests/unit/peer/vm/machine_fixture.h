@@ -194,6 +194,24 @@ class MachineTest : public testing::Test {
     return std::move(*machine);
   }
 
+  SnapshotRequest make_request(const std::string& label) const {
+    SnapshotRequest request;
+    request.memory_file = folder_ / (label + ".memory");
+    request.disk_copy = folder_ / (label + ".disk");
+    return request;
+  }
+
+  static Result<SnapshotReport> take(Machine& machine, const SnapshotRequest& request) {
+    TRY(machine.take(request));
+    if (!eventually([&] {
+          machine.handle_readable();
+          return machine.snapshot().has_value();
+        })) {
+      return errorf("no outcome");
+    }
+    return *machine.snapshot();
+  }
+
   static std::string host_argument(const MachineSpec& spec) {
     return "mutua.hostname=" + spec.name;
   }

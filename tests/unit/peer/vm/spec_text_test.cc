@@ -28,6 +28,39 @@ TEST(SpecText, SurvivesPrintingAndParsing) {
   const auto parsed = spec_from_text(to_text(sample()));
   ASSERT_TRUE(parsed.ok()) << parsed.error().message();
   EXPECT_EQ(*parsed, sample());
+  MachineSpec resumed = sample();
+  resumed.memory_snapshot = "/var/lib/mutua/a b/shop.memory";
+  const auto again = spec_from_text(to_text(resumed));
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(*again, resumed);
+}
+
+TEST(SpecText, SnapshotRequestsSurvivePrintingAndParsing) {
+  SnapshotRequest request;
+  request.memory_file = "/var/lib/mutua/a b/shop.memory";
+  request.disk_copy = "/var/lib/mutua/shop.cow";
+  request.after = SnapshotRequest::After::leave;
+  request.deadline = std::chrono::milliseconds(1234);
+  const auto parsed = snapshot_request_from_text(to_text(request));
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message();
+  EXPECT_EQ(*parsed, request);
+  request.disk_copy = request.memory_file;
+  EXPECT_FALSE(snapshot_request_from_text(to_text(request)).ok());
+  request.disk_copy = "elsewhere";
+  EXPECT_FALSE(snapshot_request_from_text(to_text(request)).ok());
+}
+
+TEST(SpecText, SnapshotReportsAreReadStrictly) {
+  const auto report = snapshot_report_from_text(
+      "pages=12 bytes=49152 runs=3 frozen_us=4854 write_us=99 generation=2");
+  ASSERT_TRUE(report.ok()) << report.error().message();
+  EXPECT_EQ(*report, (SnapshotReport{12, 49152, std::chrono::microseconds(4854), 2}));
+  for (const char* bad :
+       {"", "pages=12", "pages=12 bytes=1 frozen_us=1 generation=",
+        "pages=-1 bytes=1 frozen_us=1 generation=0", "pages=1 bytes=1x frozen_us=1 generation=0",
+        "pages=1 bytes=1 frozen_us=9999999999999999 generation=0"}) {
+    EXPECT_FALSE(snapshot_report_from_text(bad).ok()) << bad;
+  }
 }
 
 TEST(SpecText, UnknownRepeatedAndMissingKeysAreErrors) {

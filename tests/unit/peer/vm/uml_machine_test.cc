@@ -248,7 +248,8 @@ TEST_F(UmlMachine, LivesInAJail) {
       root.push_back(entry.path().filename());
     }
     std::sort(root.begin(), root.end());
-    EXPECT_EQ(root, (std::vector<std::string>{"base.img", "linux", "scratch.cow", "tmp"}));
+    EXPECT_EQ(root,
+              (std::vector<std::string>{"base.img", "linux", "scratch.cow", "snapshot", "tmp"}));
   }
   // The network process is not traceable, so that only root can look at it: alone, in the host's
   // network, with an empty root.
