@@ -13,6 +13,11 @@
 #include "peer/vm/uml/jail/warden.h"
 #include "peer/vm/uml/spec_text.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// Freed memory that AddressSanitizer keeps back counts against the machine's cgroup.
+extern "C" const char* __asan_default_options() { return "quarantine_size_mb=8"; }
+#endif
+
 namespace {
 
 using namespace mutua;
