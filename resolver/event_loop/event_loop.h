@@ -48,7 +48,7 @@ class EventLoop {
 
   // Thread-safe. Runs `action` on the loop's thread; drops it when the loop has ended.
   void post(std::function<void()> action);
-  // Thread-safe.
+  // Thread-safe. run() returns after its current batch; what was posted meanwhile may be dropped.
   void stop();
 
   void run();

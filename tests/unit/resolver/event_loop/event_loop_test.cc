@@ -54,7 +54,7 @@ TEST_F(EventLoopTest, PostedActionsRunOnTheLoopsThreadInOrder) {
         ++sum;
       });
     }
-    loop_->stop();
+    loop_->post([&] { loop_->stop(); });
   });
   EXPECT_FALSE(loop_->runs_here());
   loop_->run();
