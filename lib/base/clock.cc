@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include <ctime>
+
 namespace mutua {
 namespace {
 
@@ -12,6 +14,15 @@ class SystemClock final : public Clock {
 };
 
 }  // namespace
+
+std::string rfc3339(WallTime time) {
+  const std::time_t seconds = time.time_since_epoch().count();
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
 
 const Clock& system_clock() {
   static const SystemClock clock;

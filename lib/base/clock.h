@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace mutua {
 
@@ -14,6 +15,9 @@ class Clock {
   virtual WallTime wall_now() const = 0;
   virtual SteadyTime steady_now() const = 0;
 };
+
+// "2026-01-31T12:00:00Z".
+std::string rfc3339(WallTime time);
 
 // The machine's clocks. Thread-safe.
 const Clock& system_clock();

@@ -14,6 +14,13 @@ constexpr std::size_t kMostBases = 8;
 constexpr std::size_t kMostChecks = 16;
 constexpr std::uint64_t kMostMemoryMib = 1 << 20;
 
+Result<bool> yes_no_field(const boost::json::object& fields, const char* name) {
+  const std::string text = TRY(text_field(fields, name));
+  if (text != "yes" && text != "no")
+    return Error(std::string("field ") + name + ": expected yes or no");
+  return text == "yes";
+}
+
 boost::json::array print_texts(const std::vector<std::string>& texts) {
   boost::json::array values;
   for (const std::string& text : texts) values.emplace_back(text);
@@ -44,9 +51,9 @@ Result<SnapshotConfig> parse_snapshot_config(BytesView json) {
   config.service = TRY(text_field(fields, "service"));
   config.engine = TRY(text_field(fields, "engine"));
   config.memory_mib = static_cast<unsigned>(TRY(number_field(fields, "memoryMib", kMostMemoryMib)));
-  const std::string outbound = TRY(text_field(fields, "outbound"));
-  if (outbound != "yes" && outbound != "no") return Error("field outbound: expected yes or no");
-  config.outbound = outbound == "yes";
+  config.address = TRY(text_field(fields, "address"));
+  config.own_identity = TRY(yes_no_field(fields, "ownIdentity"));
+  config.outbound = TRY(yes_no_field(fields, "outbound"));
   const std::vector<std::string> ports = TRY(texts_field(fields, "ports", kMostPorts));
   for (const std::string& text : ports) config.ports.push_back(TRY(ServicePort::parse(text)));
   if (config.ports.empty()) return Error("field ports: expected at least one");
@@ -59,15 +66,17 @@ Result<SnapshotConfig> parse_snapshot_config(BytesView json) {
 Bytes print_snapshot_config(const SnapshotConfig& config) {
   boost::json::array ports;
   for (const ServicePort& port : config.ports) ports.emplace_back(port.to_text());
-  return to_bytes(std::string_view(
-      boost::json::serialize(boost::json::object{{"service", config.service},
-                                                 {"engine", config.engine},
-                                                 {"memoryMib", config.memory_mib},
-                                                 {"outbound", config.outbound ? "yes" : "no"},
-                                                 {"ports", std::move(ports)},
-                                                 {"bases", print_texts(config.bases)},
-                                                 {"created", config.created},
-                                                 {"checks", print_texts(config.checks)}})));
+  return to_bytes(std::string_view(boost::json::serialize(
+      boost::json::object{{"service", config.service},
+                          {"engine", config.engine},
+                          {"memoryMib", config.memory_mib},
+                          {"address", config.address},
+                          {"ownIdentity", config.own_identity ? "yes" : "no"},
+                          {"outbound", config.outbound ? "yes" : "no"},
+                          {"ports", std::move(ports)},
+                          {"bases", print_texts(config.bases)},
+                          {"created", config.created},
+                          {"checks", print_texts(config.checks)}})));
 }
 
 }  // namespace mutua::peer

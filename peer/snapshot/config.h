@@ -28,6 +28,9 @@ struct SnapshotConfig {
   std::string service;  // a name in lower case, without the final dot
   std::string engine = "uml";
   unsigned memory_mib = 64;
+  std::string address;  // of the running machine, an IPv4 literal; empty where it boots
+  // Replicas tell themselves apart: each has a machine-id and a hostname of its own.
+  bool own_identity = false;
   bool outbound = false;           // the service asks for outbound connections
   std::vector<ServicePort> ports;  // at least one, at most 16
   std::vector<std::string> bases;  // labels of the trusted bases that it stands on

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "peer/snapshot/zstd_frame.h"
 #include "trust/digest.h"
 
 namespace mutua::peer {
@@ -27,13 +28,15 @@ namespace mutua::peer {
 // Nothing follows. The header of 52 octets is followed by no padding: it is read as a stream.
 constexpr std::size_t kDeltaBlockBytes = 4096;
 
-// Writes the delta file `output`, durably, from the `blocks` (ascending) of `derived`.
-Result<void> write_disk_delta(const std::filesystem::path& derived, const trust::Digest& base,
-                              const std::vector<std::uint64_t>& blocks,
+using BlockReader = std::function<Result<void>(std::uint64_t block,
+                                               std::span<std::uint8_t, kDeltaBlockBytes> into)>;
+
+// Writes the delta file `output`, durably, from the `blocks` (ascending) of a disk of
+// `disk_blocks`.
+Result<void> write_disk_delta(const BlockReader& read, std::uint64_t disk_blocks,
+                              const trust::Digest& base, const std::vector<std::uint64_t>& blocks,
                               const std::filesystem::path& output);
 
-// Gives up to `into.size()` octets of the compressed delta; 0 at its end.
-using DeltaSource = std::function<Result<std::size_t>(std::span<std::uint8_t> into)>;
 using DeltaBlock = std::function<Result<void>(std::uint32_t index,
                                               std::span<const std::uint8_t, kDeltaBlockBytes>)>;
 
@@ -41,11 +44,7 @@ using DeltaBlock = std::function<Result<void>(std::uint32_t index,
 // the drawing does not allow, on another base than `base` and on another size than `disk_bytes`;
 // blocks handed to `on_block` before the failure are then worth nothing.
 // Returns the number of blocks.
-Result<std::uint32_t> read_disk_delta(const DeltaSource& source, const trust::Digest& base,
+Result<std::uint32_t> read_disk_delta(const FrameSource& source, const trust::Digest& base,
                                       std::uint64_t disk_bytes, const DeltaBlock& on_block);
-
-// A source over a file, which must stay open; and one over memory, which must live on.
-DeltaSource delta_from_file(int fd);
-DeltaSource delta_from_memory(BytesView bytes);
 
 }  // namespace mutua::peer

@@ -3,6 +3,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 #include "peer/snapshot/json_fields.h"
 
 namespace mutua::peer {
@@ -58,6 +61,13 @@ Result<Descriptor> Manifest::only_layer(std::string_view wanted) const {
   }
   if (!found) return Error("the manifest has no layer of type " + std::string(wanted));
   return *found;
+}
+
+std::vector<Descriptor> Manifest::layers_of(std::string_view media_type) const {
+  std::vector<Descriptor> found;
+  std::ranges::copy_if(layers, std::back_inserter(found),
+                       [&](const Descriptor& layer) { return layer.media_type == media_type; });
+  return found;
 }
 
 Result<Manifest> parse_manifest(BytesView json) {

@@ -25,8 +25,16 @@ constexpr std::string_view snapshot_config = "application/vnd.mutua.snapshot.con
 constexpr std::string_view kernel = "application/vnd.mutua.kernel.v1";
 constexpr std::string_view base_disk = "application/vnd.mutua.disk.v1";
 constexpr std::string_view disk_delta = "application/vnd.mutua.disk.delta.v1+zstd";
+constexpr std::string_view memory = "application/vnd.mutua.memory.v1+zstd";
 constexpr std::string_view ssh_signature = "application/vnd.mutua.signature.v1+sshsig";
 }  // namespace media_type
+
+// Annotations of a memory layer: what it expands to, and the memory that it stands on.
+namespace annotation {
+constexpr const char* content_digest = "vnd.mutua.content.digest";
+constexpr const char* content_size = "vnd.mutua.content.size";
+constexpr const char* parent_digest = "vnd.mutua.parent.digest";
+}  // namespace annotation
 
 constexpr std::size_t kLargestManifestBytes = 256 * 1024;
 constexpr std::size_t kMostLayers = 64;
@@ -53,6 +61,8 @@ struct Manifest {
 
   // The only layer of this media type; fails where there is none, or more than one.
   Result<Descriptor> only_layer(std::string_view media_type) const;
+  // All layers of this media type, in their order.
+  std::vector<Descriptor> layers_of(std::string_view media_type) const;
 
   bool operator==(const Manifest&) const = default;
 };

@@ -3,9 +3,8 @@
 #include "peer/snapshot/ssh_signature.h"
 
 namespace mutua::peer {
-
 std::vector<std::string> VerifiedManifest::base_labels() const {
-  return {kernel_.digest.label(), base_disk_.digest.label()};
+  return {layers_.kernel.digest.label(), layers_.base_disk.digest.label()};
 }
 
 std::vector<Descriptor> VerifiedManifest::blobs() const {
@@ -39,11 +38,13 @@ Result<VerifiedManifest> verify(BytesView raw, const trust::Digest& digest_in_zo
       manifest.config.size_bytes > kLargestSnapshotConfigBytes) {
     return Error(operation + ": its config is not one of a snapshot");
   }
-  verified.kernel_ = TRY(manifest.only_layer(media_type::kernel));
-  verified.base_disk_ = TRY(manifest.only_layer(media_type::base_disk));
-  verified.disk_delta_ = TRY(manifest.only_layer(media_type::disk_delta));
+  auto layers = read_snapshot_layers(manifest);
+  if (!layers.ok()) return layers.error().in(operation);
+  verified.layers_ = std::move(*layers);
+  // At most 64 + 8 sizes of at most 2^36 each: no overflow.
   std::uint64_t total = 0;
   for (const Descriptor& blob : verified.blobs()) total += blob.size_bytes;
+  for (const MemoryLayer& layer : verified.layers_.memory) total += layer.content_bytes;
   if (total > limit_bytes) {
     return errorf("%s: its %llu bytes are more than the allowed %llu", operation.c_str(),
                   static_cast<unsigned long long>(total),
@@ -66,6 +67,9 @@ Result<SnapshotConfig> verify_config(const VerifiedManifest& manifest, BytesView
   }
   if (config->bases != manifest.base_labels()) {
     return Error(operation + ": its bases are not the manifest's kernel and disk");
+  }
+  if (config->address.empty() != manifest.layers().memory.empty()) {
+    return Error(operation + ": a machine's memory and its address come together");
   }
   if (config->engine != "uml") return Error(operation + ": unknown engine " + config->engine);
   return config;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "base/result.h"
 #include "peer/snapshot/config.h"
 #include "peer/snapshot/manifest.h"
+#include "peer/snapshot/snapshot_layers.h"
 #include "trust/key.h"
 
 namespace mutua::peer {
@@ -17,9 +19,7 @@ class VerifiedManifest {
  public:
   const Manifest& manifest() const { return manifest_; }
   const trust::Digest& digest() const { return digest_; }
-  const Descriptor& kernel() const { return kernel_; }
-  const Descriptor& base_disk() const { return base_disk_; }
-  const Descriptor& disk_delta() const { return disk_delta_; }
+  const SnapshotLayers& layers() const { return layers_; }
   // Labels of the bases that the snapshot stands on, in the manifest's order.
   std::vector<std::string> base_labels() const;
   // All that a peer must hold to run it: the config and the layers.
@@ -32,12 +32,12 @@ class VerifiedManifest {
 
   Manifest manifest_;
   trust::Digest digest_;
-  Descriptor kernel_, base_disk_, disk_delta_;
+  SnapshotLayers layers_;
 };
 
 // Checks, in this order: `raw` has the digest that the zone names; `signature` is the owner's over
-// that digest's text; only then `raw` is parsed; it is a snapshot with a kernel, a base disk and a
-// disk delta; its blobs have no more than `limit_bytes` together.
+// that digest's text; only then `raw` is parsed; its layers are those of a snapshot; the blobs, and
+// the memories that they expand to, have no more than `limit_bytes` together.
 Result<VerifiedManifest> verify(BytesView raw, const trust::Digest& digest_in_zone,
                                 std::string_view signature, const trust::PublicKey& owner,
                                 std::uint64_t limit_bytes);

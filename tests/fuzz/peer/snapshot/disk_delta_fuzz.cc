@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto read = [&](BytesView bytes) {
     std::int64_t last = -1;
     std::uint32_t blocks = 0;
-    const auto count = peer::read_disk_delta(peer::delta_from_memory(bytes), base,
+    const auto count = peer::read_disk_delta(peer::frame_from_memory(bytes), base,
                                              disk_blocks * peer::kDeltaBlockBytes,
                                              [&](std::uint32_t index, auto) -> Result<void> {
                                                if (index <= last || index >= disk_blocks)

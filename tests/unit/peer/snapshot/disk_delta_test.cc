@@ -46,7 +46,7 @@ struct Drawn {
 
 Result<std::map<std::uint32_t, std::uint8_t>> read(BytesView compressed) {
   std::map<std::uint32_t, std::uint8_t> blocks;
-  auto count = read_disk_delta(delta_from_memory(compressed), trust::sha256(Bytes{1}), kDiskBytes,
+  auto count = read_disk_delta(frame_from_memory(compressed), trust::sha256(Bytes{1}), kDiskBytes,
                                [&](std::uint32_t index, auto content) -> Result<void> {
                                  blocks[index] = content[17];
                                  return {};
@@ -62,11 +62,11 @@ TEST(DiskDelta, IsReadAsDrawn) {
 
 TEST(DiskDelta, WhatIsWrittenIsReadBack) {
   test::TemporaryFolder folder;
-  Bytes disk(kDiskBytes);
-  disk[5 * kDeltaBlockBytes + 17] = 50;
-  disk[15 * kDeltaBlockBytes + 17] = 150;
-  write_file_durably(folder / "disk", disk).value();
-  write_disk_delta(folder / "disk", trust::sha256(Bytes{1}), {5, 15}, folder / "delta").value();
+  const BlockReader disk = [](std::uint64_t block, auto into) -> Result<void> {
+    std::ranges::fill(into, static_cast<std::uint8_t>(10 * block));
+    return {};
+  };
+  write_disk_delta(disk, 16, trust::sha256(Bytes{1}), {5, 15}, folder / "delta").value();
   const auto blocks = read(read_file(folder / "delta", 1 << 20).value()).value();
   EXPECT_EQ(blocks, (std::map<std::uint32_t, std::uint8_t>{{5, 50}, {15, 150}}));
 }
@@ -124,7 +124,7 @@ TEST(DiskDelta, TruncatedAndLengthenedFramesAreRefused) {
 TEST(DiskDelta, ARefusingConsumerEndsTheReading) {
   const Bytes compressed = compress(Drawn().plain());
   const auto count = read_disk_delta(
-      delta_from_memory(compressed), trust::sha256(Bytes{1}), kDiskBytes,
+      frame_from_memory(compressed), trust::sha256(Bytes{1}), kDiskBytes,
       [](std::uint32_t, auto) -> Result<void> { return Error("the disk is full"); });
   EXPECT_EQ(count.error().message(), "the disk is full");
 }

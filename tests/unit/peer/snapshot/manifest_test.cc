@@ -91,10 +91,45 @@ TEST(ManifestText, ReferrersPrintAndParse) {
 TEST_F(Verified, TheOwnersManifestHolds) {
   sign();
   const VerifiedManifest verified = check().value();
-  EXPECT_EQ(verified.kernel(), manifest_.layers[0]);
+  EXPECT_EQ(verified.layers().kernel, manifest_.layers[0]);
   EXPECT_EQ(verified.base_labels(),
             (std::vector{manifest_.layers[0].digest.label(), manifest_.layers[1].digest.label()}));
   EXPECT_EQ(verified.blobs().size(), 4U);
+}
+
+TEST_F(Verified, MemoryLayersStandOneOnTheOther) {
+  const trust::Digest base = trust::sha256(Bytes{1}), own = trust::sha256(Bytes{2});
+  const auto add = [&](const MemoryLayer& layer) { manifest_.layers.push_back(layer.blob); };
+  add(make_memory_layer(trust::sha256(Bytes{3}), 100, base, 8192, std::nullopt));
+  add(make_memory_layer(trust::sha256(Bytes{4}), 50, own, 12288, base));
+  sign();
+  const SnapshotLayers layers = check().value().layers();
+  ASSERT_EQ(layers.memory.size(), 2U);
+  EXPECT_EQ(layers.memory[0].content, base);
+  EXPECT_EQ(layers.memory[1].parent, base);
+  EXPECT_EQ(layers.memory[1].content_bytes, 12288U);
+  EXPECT_FALSE(check(7'000'000 + (32 << 20) + 5100 + 150 + 8192 + 12287).ok())
+      << "what they expand to counts";
+
+  const Manifest good = manifest_;
+  const auto refused = [&](auto change) {
+    manifest_ = good;
+    change(manifest_.layers);
+    sign();
+    return check().error().message();
+  };
+  EXPECT_THAT(refused([](auto& all) { std::swap(all[3], all[4]); }), HasSubstr("another one"));
+  EXPECT_THAT(refused([](auto& all) { all.erase(all.begin() + 3); }), HasSubstr("another one"));
+  EXPECT_THAT(refused([](auto& all) { all[4].annotations[annotation::content_size] = "12289"; }),
+              HasSubstr("not the size of a memory"));
+  EXPECT_THAT(refused([](auto& all) { all[4].annotations.erase(annotation::content_digest); }),
+              HasSubstr(annotation::content_digest));
+  EXPECT_THAT(refused([&](auto& all) {
+                for (int i = 0; i < 7; ++i) {
+                  all.push_back(make_memory_layer(base, 50, own, 4096, own).blob);
+                }
+              }),
+              HasSubstr("more than the allowed"));
 }
 
 TEST_F(Verified, AnotherDigestThanTheZonesIsRefusedBeforeTheSignature) {
