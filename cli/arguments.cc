@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <charconv>
+
 namespace mutua::cli {
 
 Result<Arguments> Arguments::parse(const std::vector<std::string>& arguments,
@@ -52,6 +54,15 @@ Result<std::string> Arguments::one(std::string_view option, std::string_view fal
 Result<std::string> Arguments::required(std::string_view option) const {
   if (all(option).empty()) return Error("--" + std::string(option) + " is missing");
   return one(option, "");
+}
+
+Result<std::uint64_t> parse_mebibytes(const std::string& text) {
+  std::uint64_t mebibytes = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), mebibytes);
+  if (failure != std::errc{} || end != text.data() + text.size()) {
+    return Error("--memory is a number of MiB, not " + text);
+  }
+  return mebibytes;
 }
 
 }  // namespace mutua::cli

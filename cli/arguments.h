@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -39,5 +40,8 @@ class Arguments {
   std::set<std::string, std::less<>> flags_;
   std::map<std::string, std::vector<std::string>, std::less<>> options_;
 };
+
+// A number of MiB.
+Result<std::uint64_t> parse_mebibytes(const std::string& text);
 
 }  // namespace mutua::cli

@@ -32,6 +32,7 @@ const std::vector<Command>& commands();
 std::vector<Command> peer_init_commands();
 std::vector<Command> disk_commands();
 std::vector<Command> peer_commands();
+std::vector<Command> scrapbook_commands();
 std::vector<Command> resolver_commands();
 std::vector<Command> base_commands();
 

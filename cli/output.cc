@@ -69,4 +69,33 @@ std::string text_of(const boost::json::object& object, std::string_view name) {
   return boost::json::serialize(*value);
 }
 
+void print_console(std::string text) {
+  std::erase(text, '\r');
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) c = '?';
+  }
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+const boost::json::array& list_of(const boost::json::object& object, std::string_view name) {
+  static const boost::json::array none;
+  const auto* value = object.if_contains(name);
+  return value && value->is_array() ? value->get_array() : none;
+}
+
+std::string ports_of(const boost::json::object& object) {
+  std::string text;
+  for (const auto& value : list_of(object, "ports")) {
+    if (!value.is_object()) continue;
+    const boost::json::object& port = value.get_object();
+    text += (text.empty() ? "" : " ") + text_of(port, "hostAddress") + ":" +
+            text_of(port, "hostPort") + "->" + text_of(port, "guestPort") + "/" +
+            text_of(port, "protocol");
+  }
+  return text;
+}
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
+
 }  // namespace mutua::cli

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <filesystem>
@@ -21,7 +22,17 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 Result<void> print_json(const boost::json::value& value);
 void print_line(const std::string& line);
 
+// A machine's own words: all but line ends and tabs is made harmless.
+void print_console(std::string text);
+
 // A field as a person reads it; empty where it is absent.
 std::string text_of(const boost::json::object& object, std::string_view name);
+// A list among the fields; empty where it is absent.
+const boost::json::array& list_of(const boost::json::object& object, std::string_view name);
+// The mapped ports: "192.0.2.1:20001->80/tcp".
+std::string ports_of(const boost::json::object& object);
+
+// As the daemon finds it, which has another working directory.
+std::string absolute(const std::string& path);
 
 }  // namespace mutua::cli

@@ -1,5 +1,4 @@
 #include <boost/json/array.hpp>
-#include <charconv>
 
 #include "base/config.h"
 #include "cli/command.h"
@@ -16,23 +15,28 @@ constexpr const char* kStatusHelp = R"(usage: mutua peer status [--json]
 Shows this machine's peer: its name, its addresses, whether the authority has it registered.
 )";
 constexpr const char* kPublishHelp =
-    R"(usage: mutua publish NAME --base IMG --kernel FILE --disk FILE --port 80/tcp... [options]
+    R"(usage: mutua publish NAME --from-snapshot SNAPSHOT [options]
+       mutua publish NAME --from-snapshot SNAPSHOT --update
+       mutua publish NAME --base IMG --kernel FILE --disk FILE --port 80/tcp... [options]
 
-Publishes a service under NAME: makes a snapshot of the disk as a delta above the base, signs it,
-claims the name, offers it to other peers, and runs a replica here. Publishing again replaces the
-snapshot; other peers follow by themselves.
+Publishes a service under NAME, signs it, claims the name, offers it to other peers, and runs a
+replica here. From a snapshot of the scrapbook each replica goes on where the machine was taken; from
+a disk, which is told by its difference from the base, each boots. Publishing again replaces what was
+published; other peers follow by themselves, each starting the new before it ends the old.
 
-  --port N/tcp|udp     a port that the service listens at; may repeat
+  --update             a newer snapshot of the same service: all else stays as it is published
+  --own-identity       each replica has a machine-id and a hostname of its own
+  --port N/tcp|udp     a port that the service listens at; may repeat (the snapshot's)
   --check CHECK        what a good replica answers; may repeat; the first TCP port is checked:
                          http:/path[;status=200][;digest=sha256:...][;pattern=REGEX]
                          exec:/program    gets address and port as arguments; exit status 0 is good
                          tcp:             a connection that stays open
                        default: http:/ where 80/tcp is a port, tcp: otherwise
   --every 10s          how often each replica is checked
-  --memory MIB         of the machine (64)
+  --memory MIB         of the machine that boots (64)
   --admission WHO      audited: replicas are served after a passed check (default)
                        open: at once; granted: after 'mutua admit'
-  --outbound           the service needs outbound connections
+  --outbound           the service that boots needs outbound connections
   --no-run             do not run a replica here
 )";
 constexpr const char* kHostHelp = R"(usage: mutua host NAME
@@ -75,31 +79,10 @@ constexpr const char* kDenyHelp = R"(usage: mutua deny NAME PEER [--reason WORD]
 Takes a peer's replica of your service out of the served list for good ('mutua admit' lifts it).
 )";
 
-// The daemon has another working directory.
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
-
 std::string short_peer(const std::string& peer) { return peer.substr(0, 12); }
-
-const array& list_of(const object& result, std::string_view name) {
-  static const array none;
-  const auto* value = result.if_contains(name);
-  return value && value->is_array() ? value->get_array() : none;
-}
 
 object request_for(const char* command, const Arguments& arguments) {
   return {{"command", command}, {"service", arguments.word(0)}};
-}
-
-std::string ports_of(const object& service) {
-  std::string text;
-  for (const auto& value : list_of(service, "ports")) {
-    if (!value.is_object()) continue;
-    const object& port = value.get_object();
-    text += (text.empty() ? "" : " ") + text_of(port, "hostAddress") + ":" +
-            text_of(port, "hostPort") + "->" + text_of(port, "guestPort") + "/" +
-            text_of(port, "protocol");
-  }
-  return text;
 }
 
 Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
@@ -115,23 +98,6 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   return {};
 }
 
-Result<array> publish_checks(const Arguments& arguments) {
-  array checks;
-  for (const std::string& check : arguments.all("check")) checks.emplace_back(check);
-  if (!checks.empty()) return checks;
-  bool web = false, tcp = false;
-  for (const std::string& port : arguments.all("port")) {
-    web = web || port == "80/tcp";
-    tcp = tcp || port.ends_with("/tcp");
-  }
-  if (web) {
-    checks.emplace_back("http:/");
-  } else if (tcp) {
-    checks.emplace_back("tcp:");
-  }
-  return checks;
-}
-
 Result<void> print_committed(const object& service) {
   print_line(text_of(service, "service") + " is " + text_of(service, "state") + "; manifest " +
              text_of(service, "manifest"));
@@ -141,28 +107,30 @@ Result<void> print_committed(const object& service) {
 }
 
 Result<void> run_publish(const Arguments& arguments, const Sockets& sockets) {
-  array ports;
+  array ports, checks;
   for (const std::string& port : arguments.all("port")) ports.emplace_back(port);
-  if (ports.empty()) return Error("--port is missing");
+  for (const std::string& check : arguments.all("check")) checks.emplace_back(check);
   const std::string every_text = TRY(arguments.one("every", "10s"));
   const auto every = TRY(parse_duration(every_text));
-  const std::string memory_text = TRY(arguments.one("memory", "64"));
-  std::uint64_t memory_mib = 0;
-  const auto [end, failure] =
-      std::from_chars(memory_text.data(), memory_text.data() + memory_text.size(), memory_mib);
-  if (failure != std::errc{} || end != memory_text.data() + memory_text.size()) {
-    return Error("--memory is a number of MiB, not " + memory_text);
-  }
   object request = request_for("publish", arguments);
-  request["kernel"] = absolute(TRY(arguments.required("kernel")));
-  request["base"] = absolute(TRY(arguments.required("base")));
-  request["disk"] = absolute(TRY(arguments.required("disk")));
+  const std::string snapshot = TRY(arguments.one("from-snapshot", ""));
+  if (!snapshot.empty()) {
+    request["snapshot"] = snapshot;
+    request["update"] = arguments.has("update") ? "yes" : "no";
+  } else {
+    if (ports.empty()) return Error("--port is missing");
+    const std::string memory = TRY(arguments.one("memory", "64"));
+    request["kernel"] = absolute(TRY(arguments.required("kernel")));
+    request["base"] = absolute(TRY(arguments.required("base")));
+    request["disk"] = absolute(TRY(arguments.required("disk")));
+    request["memoryMib"] = TRY(parse_mebibytes(memory));
+    request["outbound"] = arguments.has("outbound") ? "yes" : "no";
+  }
   request["ports"] = std::move(ports);
-  request["checks"] = TRY(publish_checks(arguments));
-  request["memoryMib"] = memory_mib;
+  request["checks"] = std::move(checks);
   request["admission"] = TRY(arguments.one("admission", "audited"));
   request["everyMilliseconds"] = every.count();
-  request["outbound"] = arguments.has("outbound") ? "yes" : "no";
+  request["ownIdentity"] = arguments.has("own-identity") ? "yes" : "no";
   request["runHere"] = arguments.has("no-run") ? "no" : "yes";
   const object service = TRY(ask(sockets.peer, request));
   return print_committed(service);
@@ -192,14 +160,7 @@ Result<void> run_ps(const Arguments& arguments, const Sockets& sockets) {
 
 Result<void> run_logs(const Arguments& arguments, const Sockets& sockets) {
   const object result = TRY(ask(sockets.peer, request_for("logs", arguments)));
-  // A machine's own words: all but line ends and tabs is made harmless.
-  std::string text = text_of(result, "text");
-  std::erase(text, '\r');
-  for (char& c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) c = '?';
-  }
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  print_console(text_of(result, "text"));
   return {};
 }
 
@@ -274,8 +235,9 @@ std::vector<Command> peer_commands() {
       {"publish",
        "publish a service",
        kPublishHelp,
-       {{"base", "kernel", "disk", "port", "check", "every", "memory", "admission"},
-        {"outbound", "no-run"},
+       {{"from-snapshot", "base", "kernel", "disk", "port", "check", "every", "memory",
+         "admission"},
+        {"update", "own-identity", "outbound", "no-run"},
         1,
         1},
        run_publish},

@@ -48,11 +48,12 @@ ARROWS = {
     "peer/layers": ["lib/base", "lib/trust"],
     "peer/exchange": ["peer/layers", "peer/snapshot"],
     "peer/vm": ["peer/snapshot"],
+    "peer/scrapbook": ["peer/layers", "peer/snapshot", "peer/vm"],
     "peer/ports": ["lib/base"],
     "peer/directory": ["lib/wire", "lib/trust", "lib/stub_client"],
     "peer/registration": ["peer/directory"],
     "peer/audit": ["peer/exchange", "peer/registration"],
-    "peer/supervisor": ["peer/audit", "peer/ports", "peer/vm", "lib/control"],
+    "peer/supervisor": ["peer/audit", "peer/ports", "peer/scrapbook", "lib/control"],
     "peer": ["peer/supervisor"],
 
     # The command also does by itself what needs no daemon: the operator's updates, nsswitch.conf.

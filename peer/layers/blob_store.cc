@@ -154,6 +154,11 @@ Result<std::optional<BlobWriter>> BlobStore::begin_unless_held(const trust::Dige
   }
 }
 
+Result<void> BlobStore::remove(const trust::Digest& digest) const {
+  if (::unlink(path_of(digest).c_str()) == 0 || errno == ENOENT) return {};
+  return errno_error(errno, "remove " + path_of(digest).string());
+}
+
 Result<std::size_t> BlobStore::remove_unreferenced(const std::set<trust::Digest>& kept) const {
   std::set<std::string> kept_names;
   for (const trust::Digest& digest : kept) kept_names.insert(digest.hex());

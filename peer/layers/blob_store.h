@@ -63,6 +63,8 @@ class BlobStore {
   Result<void> make_executable(const trust::Digest& digest) const;
   const std::filesystem::path& root() const { return root_; }
 
+  // Deletes one; one that is not there is no error.
+  Result<void> remove(const trust::Digest& digest) const;
   // Deletes every blob that is not in `kept`, and every partial file of yesterday: younger ones may
   // be resumed. Nobody may be writing. Returns the number of deleted files.
   Result<std::size_t> remove_unreferenced(const std::set<trust::Digest>& kept) const;

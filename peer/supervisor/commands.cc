@@ -2,8 +2,9 @@
 
 #include <boost/json/array.hpp>
 
-#include "base/durable_file.h"
 #include "peer/snapshot/json_fields.h"
+#include "peer/supervisor/command_fields.h"
+#include "peer/supervisor/scrapbook_commands.h"
 
 namespace mutua::peer {
 namespace {
@@ -11,9 +12,6 @@ namespace {
 using boost::json::array;
 using boost::json::object;
 
-constexpr std::size_t kMostListElements = 16;
-constexpr std::size_t kLargestLogBytes = 2 << 20;
-constexpr std::size_t kLogTailBytes = 64 * 1024;
 constexpr std::uint64_t kLongestEvery = 24ULL * 3600 * 1000;
 
 Result<std::string> service_field(const object& request) {
@@ -30,17 +28,10 @@ object print(const ServiceStatus& status) {
     return fields;
   }
   const ReplicaStatus& replica = *status.replica;
-  array ports;
-  for (const vm::BoundPort& port : replica.ports) {
-    ports.push_back(object{{"protocol", vm::to_string(port.protocol)},
-                           {"guestPort", port.guest_port},
-                           {"hostAddress", port.host_address},
-                           {"hostPort", port.host_port}});
-  }
   fields["state"] = to_string(replica.phase);
   fields["detail"] = status.commitment_problem.empty() ? replica.detail : status.commitment_problem;
   fields["address"] = replica.private_address;
-  fields["ports"] = std::move(ports);
+  fields["ports"] = print_ports(replica.ports);
   fields["memoryMib"] = replica.memory_mib;
   fields["pid"] = replica.pid;
   fields["restarts"] = replica.restarts;
@@ -82,15 +73,20 @@ Result<object> run_status(Supervisor& supervisor) {
 Result<PublishRequest> parse_publish(const object& request) {
   PublishRequest publish;
   publish.service = TRY(service_field(request));
-  publish.files.kernel = TRY(text_field(request, "kernel"));
-  publish.files.base_disk = TRY(text_field(request, "base"));
-  publish.files.disk = TRY(text_field(request, "disk"));
+  if (request.contains("snapshot")) {
+    publish.snapshot = TRY(text_field(request, "snapshot"));
+    publish.update = TRY(text_field(request, "update")) == "yes";
+  } else {
+    publish.files.kernel = TRY(text_field(request, "kernel"));
+    publish.files.base_disk = TRY(text_field(request, "base"));
+    publish.files.disk = TRY(text_field(request, "disk"));
+    publish.memory_mib = static_cast<unsigned>(TRY(number_field(request, "memoryMib", 1 << 20)));
+    publish.outbound = TRY(text_field(request, "outbound")) == "yes";
+  }
+  publish.own_identity = TRY(text_field(request, "ownIdentity")) == "yes";
   const auto ports = TRY(texts_field(request, "ports", kMostListElements));
   for (const std::string& text : ports) publish.ports.push_back(TRY(ServicePort::parse(text)));
-  if (publish.ports.empty()) return Error("field ports: expected at least one");
   publish.checks = TRY(texts_field(request, "checks", kMostListElements));
-  publish.memory_mib = static_cast<unsigned>(TRY(number_field(request, "memoryMib", 1 << 20)));
-  publish.outbound = TRY(text_field(request, "outbound")) == "yes";
   publish.admission = TRY(text_field(request, "admission"));
   if (publish.admission != "open" && publish.admission != "audited" &&
       publish.admission != "granted") {
@@ -112,11 +108,7 @@ Result<object> run_ps(Supervisor& supervisor) {
 
 Result<object> run_logs(Supervisor& supervisor, const object& request) {
   const std::string service = TRY(service_field(request));
-  const auto content = read_file(supervisor.console_log(service), kLargestLogBytes);
-  if (!content.ok()) return Error("no machine of " + service + " has run here");
-  std::string_view text = as_text(*content);
-  if (text.size() > kLogTailBytes) text = text.substr(text.size() - kLogTailBytes);
-  return object{{"text", text}};
+  return print_console(supervisor.console_log(service), service);
 }
 
 Result<object> run_replicas(Supervisor& supervisor, const object& request) {
@@ -188,6 +180,7 @@ control::Handler make_command_handler(Supervisor& supervisor) {
     if (command == "publish" || command == "host" || command == "stop" || command == "withdraw") {
       return run_flow(supervisor, command, request, report);
     }
+    if (auto done = run_scrapbook_command(supervisor, command, request, report)) return *done;
     return Error("unknown command: " + command);
   };
 }

@@ -10,14 +10,15 @@ namespace mutua::peer {
 //
 //   {"command": "status"}                                     the peer itself
 //   {"command": "ps"}                                         the services known here
-//   {"command": "publish", "service", "kernel", "base", "disk", "ports": [], "checks": [],
-//    "memoryMib", "outbound", "admission", "everyMilliseconds", "runHere"}
+//   {"command": "publish", "service", "kernel", "base", "disk", "memoryMib", "outbound", "ports": [],
+//    "checks": [], "ownIdentity", "admission", "everyMilliseconds", "runHere"}
+//    or, in place of the first five after "service", "snapshot", "update"
 //   {"command": "host" | "stop" | "withdraw", "service"}
 //   {"command": "logs", "service"}                            {"text"}: the console's last 64 KiB
 //   {"command": "replicas" | "audit", "service"}
 //   {"command": "admit", "service", "peer"}   {"command": "deny", "service", "peer", "reason"}
 //
-// Progress is {"line": "…"}.
+// and those of scrapbook_commands.h. Progress is {"line": "…"}.
 control::Handler make_command_handler(Supervisor& supervisor);
 
 }  // namespace mutua::peer

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "peer/audit/run_check.h"
-#include "peer/supervisor/scratch_disk.h"
+#include "peer/scrapbook/restore.h"
 #include "trust/random.h"
 
 namespace mutua::peer {
@@ -56,6 +56,27 @@ std::vector<Check> checks_of(const SnapshotConfig& config) {
   }
   if (checks.empty()) checks.push_back({"tcp:", TcpCheck{}});
   return checks;
+}
+
+// The machine's private disk, <folder>/<manifest's digits>.cow. A machine that boots finds its own
+// writes again; one that is resumed needs the disk of the same instant as its memory, so its writes
+// end with it. Disks of other manifests are removed.
+Result<std::filesystem::path> prepare_disk(const BlobStore& store, const LocalSnapshot& snapshot,
+                                           const std::filesystem::path& folder) {
+  const std::string name = snapshot.manifest.digest().hex() + ".cow";
+  const bool boots = snapshot.manifest.layers().memory.empty();
+  std::error_code problem;
+  for (std::filesystem::directory_iterator file(folder, problem), end; !problem && file != end;
+       file.increment(problem)) {
+    const std::string other = file->path().filename().string();
+    const bool is_disk = other.ends_with(".cow") || other.ends_with(".new");
+    if (is_disk && (!boots || other != name)) ::unlink(file->path().c_str());
+  }
+  auto path = folder / name;
+  if (::access(path.c_str(), F_OK) != 0) {
+    TRY(restore_disk(store, snapshot.manifest.layers(), path));
+  }
+  return path;
 }
 
 // No machine any more.
@@ -177,12 +198,12 @@ Result<void> Replica::run_once(std::stop_token stop) {
   std::error_code problem;
   std::filesystem::create_directories(folder_ / "run", problem);
   if (problem) return errno_error(problem.value(), "create " + folder_.string());
-  const auto scratch = TRY(prepare_scratch_disk(surroundings_.store, snapshot, folder_));
-  const std::unique_ptr<vm::Machine> machine = TRY(boot(snapshot, scratch));
+  const auto scratch = TRY(prepare_disk(surroundings_.store, snapshot, folder_));
+  const std::unique_ptr<vm::Machine> machine = TRY(start_machine(snapshot, scratch, stop));
   auto answered = await_answer(*machine, snapshot, stop);
   if (!answered.ok()) {
     // What the machine wrote may be what keeps it from starting.
-    if (!stop.stop_requested()) discard_scratch_disk(scratch);
+    if (!stop.stop_requested()) ::unlink(scratch.c_str());
     end(*machine);
     return answered;
   }
@@ -226,15 +247,21 @@ Result<LocalSnapshot> Replica::obtain(std::stop_token stop) {
   return snapshot;
 }
 
-Result<std::unique_ptr<vm::Machine>> Replica::boot(const LocalSnapshot& snapshot,
-                                                   const std::filesystem::path& scratch) {
+Result<std::unique_ptr<vm::Machine>> Replica::start_machine(const LocalSnapshot& snapshot,
+                                                            const std::filesystem::path& scratch,
+                                                            std::stop_token stop) {
+  const SnapshotLayers& layers = snapshot.manifest.layers();
   vm::MachineSpec spec;
   spec.name = machine_name(entry_.service);
-  spec.kernel = surroundings_.store.path_of(snapshot.manifest.kernel().digest);
-  spec.base_disk = surroundings_.store.path_of(snapshot.manifest.base_disk().digest);
+  spec.kernel = surroundings_.store.path_of(layers.kernel.digest);
+  spec.base_disk = surroundings_.store.path_of(layers.base_disk.digest);
   spec.scratch_disk = scratch;
   spec.memory_bytes = std::uint64_t{snapshot.config.memory_mib} << 20;
   spec.address = place_.address();
+  if (!layers.memory.empty()) {
+    spec.memory_snapshot = TRY(restore_memory(surroundings_.store, layers, stop));
+    spec.address = snapshot.config.address;
+  }
   spec.outbound = snapshot.config.outbound ? vm::Outbound::yes : vm::Outbound::no;
   spec.console_log = console_log(surroundings_.machines, entry_.service);
   spec.run_dir = folder_ / "run";
@@ -254,8 +281,9 @@ Result<std::unique_ptr<vm::Machine>> Replica::boot(const LocalSnapshot& snapshot
     status.phase = Phase::booting;
     status.detail.clear();
     status.memory_mib = snapshot.config.memory_mib;
+    status.private_address = spec.address;
   });
-  TRY(surroundings_.store.make_executable(snapshot.manifest.kernel().digest));
+  TRY(surroundings_.store.make_executable(layers.kernel.digest));
   auto machine = TRY(surroundings_.engine.start(spec));
   TRY(machine->wait_for(vm::State::running, kStartTimeout));
   if (machine->state() == vm::State::exited) {

@@ -91,8 +91,9 @@ class Replica {
   void run(std::stop_token stop);
   Result<void> run_once(std::stop_token stop);
   Result<LocalSnapshot> obtain(std::stop_token stop);
-  Result<std::unique_ptr<vm::Machine>> boot(const LocalSnapshot& snapshot,
-                                            const std::filesystem::path& scratch);
+  Result<std::unique_ptr<vm::Machine>> start_machine(const LocalSnapshot& snapshot,
+                                                     const std::filesystem::path& scratch,
+                                                     std::stop_token stop);
   Result<void> await_answer(vm::Machine& machine, const LocalSnapshot& snapshot,
                             std::stop_token stop);
   Result<void> commit_all(const vm::Machine& machine, const LocalSnapshot& snapshot);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "peer/layers/image_layout.h"
+#include "peer/supervisor/sign_snapshot.h"
 #include "trust/peer_id.h"
 
 namespace mutua::peer {
@@ -18,6 +19,13 @@ std::string join_ports(const std::vector<ServicePort>& ports) {
   std::string joined;
   for (const ServicePort& port : ports) joined += (joined.empty() ? "" : ",") + port.to_text();
   return joined;
+}
+
+std::vector<std::string> default_checks(const std::vector<ServicePort>& ports) {
+  if (std::ranges::find(ports, ServicePort{80, Transport::tcp}) != ports.end()) return {"http:/"};
+  const bool has_tcp =
+      std::ranges::find(ports, Transport::tcp, &ServicePort::transport) != ports.end();
+  return has_tcp ? std::vector<std::string>{"tcp:"} : std::vector<std::string>{};
 }
 
 std::optional<std::uint16_t> first_tcp_port(const SnapshotConfig& config) {
@@ -83,11 +91,9 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(SupervisorSettings settin
 }
 
 Result<void> Supervisor::start() {
+  scrapbook_ = TRY(Scrapbook::open(settings_.state / "scrapbook", store_, engine_, clock_));
   const std::vector<JournalEntry> entries = TRY(journal_.load());
-  std::set<trust::Digest> needed;
-  for (const JournalEntry& entry : entries) {
-    if (entry.held) needed.merge(digests_of(store_, *entry.held));
-  }
+  const std::set<trust::Digest> needed = TRY(needed_blobs());
   const std::size_t removed = TRY(store_.remove_unreferenced(needed));
   if (removed > 0) log::info("layers.cleaned", {{"removed", removed}});
 
@@ -120,6 +126,28 @@ Result<void> Supervisor::start() {
     }
   }
   write_layout_index();
+  return {};
+}
+
+// What the journal and the scrapbook name.
+Result<std::set<trust::Digest>> Supervisor::needed_blobs() const {
+  std::set<trust::Digest> needed = TRY(scrapbook_->digests());
+  const std::vector<JournalEntry> entries = TRY(journal_.load());
+  for (const JournalEntry& entry : entries) {
+    if (entry.held) needed.merge(digests_of(store_, *entry.held));
+  }
+  return needed;
+}
+
+// Kernel and base disk stay until the next start: others may be fetching what stands on them.
+Result<void> Supervisor::remove_snapshot(const std::string& name) {
+  const Page page = TRY(scrapbook_->remove(name));
+  const std::set<trust::Digest> needed = TRY(needed_blobs());
+  for (const trust::Digest& digest : digests_of(page.layers)) {
+    const bool is_base =
+        digest == page.layers.kernel.digest || digest == page.layers.base_disk.digest;
+    if (!is_base && !needed.contains(digest)) TRY(store_.remove(digest));
+  }
   return {};
 }
 
@@ -253,16 +281,49 @@ void Supervisor::write_layout_index() {
   }
 }
 
-Result<ServiceStatus> Supervisor::publish(const PublishRequest& request, const StepReport& report) {
-  const auto flow = TRY(Flow::begin(*this, request.service));
-  const wire::Name name = TRY(names_.service(request.service));
-  auto former = find(request.service);
-  if (former && former->entry.role != Role::owner) {
-    return Error(request.service + " is hosted here for another owner; 'mutua stop' it first");
+// What the request leaves open, from the service as it is and from the snapshot.
+Result<PublishRequest> Supervisor::complete(PublishRequest request,
+                                            const std::optional<Service>& former,
+                                            const std::optional<Page>& page) const {
+  if (page) {
+    request.memory_mib = page->memory_mib;
+    request.outbound = page->outbound;
+    if (request.ports.empty()) request.ports = page->ports;
   }
+  if (!request.update) {
+    if (request.ports.empty()) return Error("publish " + request.service + ": no port is given");
+    if (request.checks.empty()) request.checks = default_checks(request.ports);
+    return request;
+  }
+  if (!former || !former->entry.held) {
+    return Error(request.service + " is not published by this peer; publish it without --update");
+  }
+  const LocalSnapshot current =
+      TRY(load_local(store_, request.service, *former->entry.held, key_.public_key()));
+  request.ports = current.config.ports;
+  request.own_identity = current.config.own_identity;
+  request.checks = former->entry.checks;
+  request.admission = former->entry.admission;
+  request.every = former->entry.every;
+  request.run_here = former->entry.runs_here;
+  return request;
+}
+
+Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const StepReport& report) {
+  const auto flow = TRY(Flow::begin(*this, asked.service));
+  const wire::Name name = TRY(names_.service(asked.service));
+  auto former = find(asked.service);
+  if (former && former->entry.role != Role::owner) {
+    return Error(asked.service + " is hosted here for another owner; 'mutua stop' it first");
+  }
+  std::optional<Page> page;
+  if (!asked.snapshot.empty()) page = TRY(scrapbook_->snapshot(asked.snapshot));
+  const PublishRequest request = TRY(complete(asked, former, page));
   SnapshotConfig config;
   config.service = request.service;
   config.memory_mib = request.memory_mib;
+  if (page) config.address = page->address;
+  config.own_identity = request.own_identity;
   config.outbound = request.outbound;
   config.ports = request.ports;
   for (const std::string& text : request.checks) {
@@ -270,8 +331,10 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& request, const S
     if (check.is_public()) config.checks.push_back(text);
   }
   if (request.run_here) TRY(check_limits(config, surroundings_->limits));
-  const LocalSnapshot snapshot =
-      TRY(make_snapshot(store_, key_, request.files, config, settings_.state, clock_, report));
+  const SnapshotLayers layers =
+      page ? page->layers : TRY(capture_image(store_, request.files, settings_.state, report));
+  report("signing");
+  const LocalSnapshot snapshot = TRY(sign_snapshot(store_, key_, layers, config, clock_));
   const std::string untrusted = TRY(untrusted_base(directory_, snapshot.manifest.base_labels()));
   if (!untrusted.empty()) return Error("publish " + request.service + ": " + untrusted);
 

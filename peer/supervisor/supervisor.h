@@ -21,8 +21,8 @@
 #include "peer/ports/address_pool.h"
 #include "peer/registration/owner_updates.h"
 #include "peer/registration/registrar.h"
+#include "peer/scrapbook/scrapbook.h"
 #include "peer/supervisor/journal.h"
-#include "peer/supervisor/make_snapshot.h"
 #include "peer/supervisor/replica.h"
 #include "peer/vm/machine.h"
 #include "trust/key.h"
@@ -47,12 +47,17 @@ struct SupervisorSettings {
 // What `mutua publish` asks for.
 struct PublishRequest {
   std::string service;
-  SnapshotFiles files;
-  std::vector<ServicePort> ports;
+  // A machine that boots from these, or, where it is named, one of the scrapbook that goes on.
+  ImageFiles files;
+  std::string snapshot;
+  // Ports, checks, admission and the rest are those of the service as it is published now.
+  bool update = false;
+  std::vector<ServicePort> ports;  // empty: those of the snapshot
+  bool own_identity = false;
   unsigned memory_mib = 64;
   bool outbound = false;
   std::string admission = "audited";
-  std::vector<std::string> checks;
+  std::vector<std::string> checks;  // empty: http:/ where it has port 80/tcp, tcp: otherwise
   std::chrono::milliseconds every{10'000};
   bool run_here = true;
 };
@@ -105,6 +110,11 @@ class Supervisor {
   Result<void> admit(const std::string& service, const std::string& peer);
   Result<void> deny(const std::string& service, const std::string& peer, const std::string& reason);
 
+  // The owner's machines and snapshots.
+  Scrapbook& scrapbook() { return *scrapbook_; }
+  // Removes a snapshot, and of its blobs those that nothing else needs.
+  Result<void> remove_snapshot(const std::string& name);
+
   const std::string& peer() const { return peer_; }
   std::uint16_t exchange_port() const { return exchange_->port(); }
   Registrar::Status registration() const { return registrar_->status(); }
@@ -121,6 +131,9 @@ class Supervisor {
   Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engine& engine,
              const Clock& clock, BlobStore store, Journal journal);
   Result<void> start();
+  Result<std::set<trust::Digest>> needed_blobs() const;
+  Result<PublishRequest> complete(PublishRequest request, const std::optional<Service>& former,
+                                  const std::optional<Page>& page) const;
   Result<void> take_up(const JournalEntry& entry);
   Result<std::shared_ptr<Replica>> start_replica(const JournalEntry& entry);
   std::shared_ptr<Auditor> start_auditor(const JournalEntry& entry, const SnapshotConfig& config);
@@ -150,6 +163,7 @@ class Supervisor {
   std::unique_ptr<ExchangeServer> exchange_;
   std::unique_ptr<Registrar> registrar_;
   vm::Engine& engine_;
+  std::unique_ptr<Scrapbook> scrapbook_;
   std::optional<ReplicaSurroundings> surroundings_;
   std::atomic<bool> stopping_ = false;
   std::mutex index_mutex_;

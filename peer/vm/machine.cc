@@ -85,6 +85,10 @@ Result<void> validate(const SnapshotRequest& request) {
   return {};
 }
 
+Result<void> Machine::freeze() { return errorf("this engine freezes no machines"); }
+
+Result<void> Machine::go_on() { return errorf("this engine freezes no machines"); }
+
 Result<void> Machine::take(const SnapshotRequest&) {
   return errorf("this engine takes no snapshots");
 }

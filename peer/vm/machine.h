@@ -147,6 +147,11 @@ class Machine {
   // Ends it without asking. Does not block.
   virtual void kill() = 0;
 
+  // Holds the whole guest still, for its neighbours to see, until go_on(): its clocks do not stop,
+  // its clients wait. A frozen machine can be stopped or killed, not taken. Neither blocks.
+  virtual Result<void> freeze();
+  virtual Result<void> go_on();
+
   // Begins a snapshot; does not block. An error at once: the machine does not run, another take is
   // under way, or the request is invalid. The outcome comes like every event, as snapshot(); a
   // guest whose kernel still boots cannot be taken. Engines that take none leave this as it is.

@@ -17,6 +17,8 @@ namespace mutua::vm::uml {
 //   daemon -> machine   spec     the spec's text; first and once
 //                       stop     milliseconds: ask the guest; kill it when they have passed
 //                       kill
+//                       freeze   hold the guest's kernel still, until
+//                       go_on
 //                       take     the snapshot request's text
 //   machine -> daemon   ready    a port a line: the guest's kernel runs, the ports listen
 //                       taken    the guest's kernel's report: the files are where they should be

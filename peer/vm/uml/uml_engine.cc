@@ -98,8 +98,14 @@ class UmlMachine final : public Machine {
   }
 
   void stop(milliseconds grace) override {
-    if (state_ != State::exited) (void)channel_.send("stop", std::to_string(grace.count()));
+    if (state_ == State::exited) return;
+    // A guest that is asked something must be able to hear it.
+    if (frozen_) (void)go_on();
+    (void)channel_.send("stop", std::to_string(grace.count()));
   }
+
+  Result<void> freeze() override { return set_frozen(true); }
+  Result<void> go_on() override { return set_frozen(false); }
 
   void kill() override {
     if (state_ == State::exited) return;
@@ -109,6 +115,7 @@ class UmlMachine final : public Machine {
   Result<void> take(const SnapshotRequest& request) override {
     if (state_ != State::running) return errorf("machine %s does not run", name_.c_str());
     if (taking_) return errorf("machine %s: a snapshot is under way", name_.c_str());
+    if (frozen_) return errorf("machine %s is frozen", name_.c_str());
     TRY(validate(request));
     // Whatever is there when the machine dies may then be removed as this take's.
     for (const auto& path : {request.memory_file, request.disk_copy}) {
@@ -143,6 +150,16 @@ class UmlMachine final : public Machine {
   }
 
  private:
+  Result<void> set_frozen(bool frozen) {
+    if (state_ != State::running) return errorf("machine %s does not run", name_.c_str());
+    if (taking_) return errorf("machine %s: a snapshot is under way", name_.c_str());
+    if (!channel_.send(frozen ? "freeze" : "go_on")) {
+      return errorf("machine %s does not listen", name_.c_str());
+    }
+    frozen_ = frozen;
+    return {};
+  }
+
   void handle(const Message& message) {
     if (message.word == "ready") {
       std::string_view rest = message.rest;
@@ -206,6 +223,7 @@ class UmlMachine final : public Machine {
   pid_t pid_;
   Channel channel_;
   State state_ = State::starting;
+  bool frozen_ = false;
   std::vector<BoundPort> ports_;
   std::optional<Exit> exit_;
   std::optional<SnapshotRequest> taking_;

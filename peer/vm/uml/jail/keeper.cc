@@ -217,6 +217,8 @@ void take_snapshot(const Channel& warden, const std::string& order, int child_si
     const auto reception = warden.receive(message);
     if (reception == Channel::Reception::closed) ::_exit(0);
     if (reception != Channel::Reception::message) continue;
+    if (message.word == "freeze") (void)::kill(kernel, SIGSTOP);
+    if (message.word == "go_on") (void)::kill(kernel, SIGCONT);
     if (message.word == "take") take_snapshot(warden, message.rest, child_signals);
     if (message.word == "mconsole") {
       const auto answer = mconsole_request(kMconsoleSocket, message.rest, kMconsoleDeadline);

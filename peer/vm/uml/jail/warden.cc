@@ -232,6 +232,10 @@ class Warden {
     }
     if (reception != Channel::Reception::message) return;
     if (message.word == "kill") return finish(Exit::Reason::killed, "on request");
+    if (message.word == "freeze" || message.word == "go_on") {
+      (void)keeper_.channel.send(message.word);
+      return;
+    }
     if (message.word == "take") return begin_take(message.rest);
     if (message.word == "stop") {
       std::int64_t grace = 0;
