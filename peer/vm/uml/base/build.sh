@@ -175,7 +175,9 @@ fi
 for folder in "${folders[@]}"; do
   tar -c -C "$folder" . | tar -x -C "$tree" --keep-directory-symlink --no-same-owner
 done
+# What belongs to the running machine.
 ln -s /run/resolv.conf "$tree/etc/resolv.conf"
+for file in hosts machine-id; do ln -s "/run/mutua/$file" "$tree/etc/$file"; done
 "$tree/bin/busybox" --list | while read -r applet; do
   if [[ ! -e "$tree/bin/$applet" && ! -L "$tree/bin/$applet" ]]; then
     ln -s busybox "$tree/bin/$applet"
