@@ -20,8 +20,8 @@ bool is_name(const std::string& name) {
 
 bool is_instance(const std::string& instance) {
   return instance.size() == 32 && std::all_of(instance.begin(), instance.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 // Paths travel as lines of text, and the kernel's command line knows no quotes.

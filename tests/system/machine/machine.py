@@ -81,6 +81,12 @@ def expand_cow(cow, base, image):
                 target.write(source.read(SECTOR_BYTES))
 
 
+def check_file_system(image):
+    """Fails where e2fsck would change anything."""
+    done = subprocess.run(["/sbin/e2fsck", "-fn", image], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 class TimeNamespace:
     """One whose monotonic clocks differ from the host's by whole seconds."""
 
@@ -112,10 +118,11 @@ class MachineEnded(AssertionError):
 
 
 class Machine:
-    """One machine in `folder`, whose disk's name is its own. `snapshot` resumes what take() made."""
+    """One machine in `folder`, where files carry its name. `snapshot` resumes what take() made;
+    `disk`, another machine's, is copied for a boot."""
 
-    def __init__(self, folder, name, image, memory_mib=64, snapshot=None, instance="", guest_port=80,
-                 time_namespace=None, kernel=None):
+    def __init__(self, folder, name, image, memory_mib=64, snapshot=None, instance="", disk=None,
+                 time_namespace=None):
         self.name = f"{name}-{os.getpid()}"
         self.folder = folder
         self.cow = folder / f"{name}.cow"
@@ -124,14 +131,15 @@ class Machine:
         self.exit = None
         self.log = folder / f"{name}.stderr"
         self._answers = []
-        if snapshot:
-            subprocess.run(["cp", "--sparse=always", snapshot.disk, self.cow], check=True)
+        if snapshot or disk:
+            subprocess.run(["cp", "--sparse=always", snapshot.disk if snapshot else disk, self.cow],
+                           check=True)
         else:
             create_cow(self.cow, image)
         self.spec = {
-            "name": self.name, "kernel": kernel or machines.kernel(), "base_disk": image,
+            "name": self.name, "kernel": machines.kernel(), "base_disk": image,
             "scratch_disk": self.cow, "memory_bytes": memory_mib << 20, "address": "10.0.0.1",
-            "port": f"tcp 127.0.0.1 0-0 {guest_port}", "outbound": "no", "cpu_percent": 100,
+            "port": "tcp 127.0.0.1 0-0 80", "outbound": "no", "cpu_percent": 100,
             "processes": 2000, "console_log": self.console, "run_dir": folder}
         if snapshot:
             self.spec["memory_snapshot"] = snapshot.memory

@@ -59,7 +59,8 @@ std::vector<std::string> jail_arguments(const MachineSpec& spec) {
   };
   if (!spec.instance.empty()) arguments.push_back("mutua.instance=" + spec.instance);
   // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
-  if (spec.outbound == Outbound::yes) arguments.push_back("mutua.dns=" + print_address(kDnsAddress));
+  if (spec.outbound == Outbound::yes)
+    arguments.push_back("mutua.dns=" + print_address(kDnsAddress));
   return arguments;
 }
 
