@@ -33,6 +33,7 @@ std::vector<Command> peer_init_commands();
 std::vector<Command> disk_commands();
 std::vector<Command> peer_commands();
 std::vector<Command> scrapbook_commands();
+std::vector<Command> machine_run_commands();
 std::vector<Command> resolver_commands();
 std::vector<Command> base_commands();
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/bytes.h"
 
@@ -10,5 +11,7 @@ namespace mutua::trust {
 // Cryptographically strong. Aborts where the machine has no randomness to give.
 Bytes random_bytes(std::size_t count);
 std::uint32_t random_u32();
+// `count` octets as lower-case hexadecimal digits.
+std::string random_hex(std::size_t count);
 
 }  // namespace mutua::trust

@@ -39,6 +39,7 @@ Result<std::unique_ptr<RunningMachine>> RunningMachine::start(vm::Engine& engine
   std::unique_ptr<RunningMachine> running(new RunningMachine(engine));
   std::promise<Result<void>> started;
   auto outcome = started.get_future();
+  running->status_.agent = spec.agent;
   running->thread_ = std::jthread([&running = *running, spec = std::move(spec),
                                    started = std::move(started)](std::stop_token stop) mutable {
     running.run(std::move(stop), spec, started);
@@ -63,7 +64,14 @@ void RunningMachine::note(const vm::Machine& machine) {
   status_.runs = machine.state() == vm::State::running;
   status_.is_frozen = status_.is_frozen && status_.runs;
   status_.pid = machine.pid();
-  status_.ports = machine.ports();
+  status_.ports.clear();
+  for (const vm::BoundPort& port : machine.ports()) {
+    if (port.guest_port == vm::kAgentPort) {
+      status_.agent_port = port.host_port;
+    } else {
+      status_.ports.push_back(port);
+    }
+  }
   status_.exit = machine.exit();
 }
 

@@ -8,6 +8,7 @@
 #include "base/durable_file.h"
 #include "base/log.h"
 #include "peer/scrapbook/restore.h"
+#include "trust/random.h"
 
 namespace mutua::peer {
 namespace {
@@ -222,6 +223,8 @@ Result<MachineView> Scrapbook::start(const Page& page, bool resumes) {
     const auto protocol = port.transport == Transport::tcp ? vm::Protocol::tcp : vm::Protocol::udp;
     spec.ports.push_back({protocol, "127.0.0.1", 0, 0, port.number});
   }
+  spec.agent = trust::random_hex(16);
+  spec.ports.push_back({vm::Protocol::tcp, "127.0.0.1", 0, 0, vm::kAgentPort});
   spec.outbound = page.outbound ? vm::Outbound::yes : vm::Outbound::no;
   spec.console_log = console_log(page.name);
   spec.run_dir = folder / "run";
@@ -241,6 +244,11 @@ Result<MachineView> Scrapbook::start(const Page& page, bool resumes) {
   }
   log::info("machine.started", {{"name", page.name}, {"parent", page.parent}});
   return view;
+}
+
+Result<MachineView> Scrapbook::machine(const std::string& name) const {
+  const Entry entry = TRY(find(name));
+  return MachineView{entry.page, entry.running ? entry.running->status() : RunningMachine::Status{}};
 }
 
 Result<void> Scrapbook::freeze(const std::string& machine) {

@@ -63,6 +63,7 @@ class Scrapbook {
   // Ends it; `discard`: with its disk and its name. One that does not run may be discarded, too.
   Result<void> stop(const std::string& machine, bool discard);
   std::vector<MachineView> machines() const;
+  Result<MachineView> machine(const std::string& name) const;
   std::filesystem::path console_log(const std::string& machine) const;
 
   // Live, or the machine leaves.

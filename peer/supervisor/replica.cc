@@ -265,6 +265,7 @@ Result<std::unique_ptr<vm::Machine>> Replica::start_machine(const LocalSnapshot&
   spec.outbound = snapshot.config.outbound ? vm::Outbound::yes : vm::Outbound::no;
   spec.console_log = console_log(surroundings_.machines, entry_.service);
   spec.run_dir = folder_ / "run";
+  if (snapshot.config.own_identity) spec.instance = trust::random_hex(16);
   std::set<std::uint16_t> taken;
   for (const ServicePort& port : snapshot.config.ports) {
     const bool tcp = port.transport == Transport::tcp;

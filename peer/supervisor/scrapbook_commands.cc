@@ -96,6 +96,10 @@ Result<object> run_machine(Scrapbook& book, const std::string& action, const obj
   } else if (action == "stop") {
     const std::string discard = TRY(text_field(request, "discard"));
     TRY(book.stop(name, discard == "yes"));
+  } else if (action == "agent") {
+    const MachineView view = TRY(book.machine(name));
+    if (!view.status.agent_port) return Error("machine " + name + " does not run");
+    return object{{"port", *view.status.agent_port}, {"token", view.status.agent}};
   } else if (action == "console") {
     TRY(check_page_name(name));
     return print_console(book.console_log(name), name);

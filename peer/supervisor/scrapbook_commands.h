@@ -15,6 +15,7 @@ namespace mutua::peer {
 //   {"command": "machine list"}
 //   {"command": "machine freeze" | "machine continue" | "machine console", "name"}
 //   {"command": "machine stop", "name", "discard"}
+//   {"command": "machine agent", "name"}             {"port", "token"}: how `mutua machine run` gets in
 //   {"command": "snapshot take", "machine", "name", "leave"}
 //   {"command": "snapshot list"}
 //   {"command": "snapshot show" | "snapshot remove" | "snapshot expand" | "snapshot verify", "name"}

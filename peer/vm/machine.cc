@@ -18,8 +18,8 @@ bool is_name(const std::string& name) {
   });
 }
 
-bool is_instance(const std::string& instance) {
-  return instance.size() == 32 && std::all_of(instance.begin(), instance.end(), [](char c) {
+bool is_hex_32(const std::string& text) {
+  return text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
 }
@@ -63,8 +63,11 @@ Result<void> validate(const MachineSpec& spec) {
   if (number >> 24 != 10 || number >> 8 == 0x0affff || number == 0x0a000000) {
     return errorf("address: must lie in 10.0.0.1 to 10.255.254.255: '%s'", spec.address.c_str());
   }
-  if (!spec.instance.empty() && !is_instance(spec.instance)) {
+  if (!spec.instance.empty() && !is_hex_32(spec.instance)) {
     return errorf("instance: must be 32 hex digits in lower case, or empty");
+  }
+  if (!spec.agent.empty() && !is_hex_32(spec.agent)) {
+    return errorf("agent: must be 32 hex digits in lower case, or empty");
   }
   if (spec.ports.size() > kMostPorts) return errorf("ports: more than %zu", kMostPorts);
   for (const PortMapping& port : spec.ports) {

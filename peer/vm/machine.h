@@ -15,6 +15,9 @@
 // Machines that host other people's services, without a word about which engine runs them.
 namespace mutua::vm {
 
+// Where a guest's agent listens (root/sbin/mutua-agent in uml/base); reached as a port mapping.
+inline constexpr std::uint16_t kAgentPort = 4;
+
 enum class Protocol { tcp, udp };
 enum class Outbound { no, yes };
 
@@ -62,6 +65,9 @@ struct MachineSpec {
   // makes them /etc/machine-id, and the first 8 a suffix of its hostname. Empty: both stay as they
   // are, so that replicas of one snapshot share them.
   std::string instance;
+  // Whoever says these 32 hex digits first at the guest's port kAgentPort may run commands there as
+  // root: for an owner who sets a machine up. Empty: nobody may.
+  std::string agent;
   std::vector<PortMapping> ports;
   Outbound outbound = Outbound::no;  // yes: to public addresses, never to the host or its LAN
   Limits limits;

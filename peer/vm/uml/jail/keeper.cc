@@ -58,6 +58,7 @@ std::vector<std::string> jail_arguments(const MachineSpec& spec) {
       "mutua.hostname=" + spec.name,
   };
   if (!spec.instance.empty()) arguments.push_back("mutua.instance=" + spec.instance);
+  if (!spec.agent.empty()) arguments.push_back("mutua.agent=" + spec.agent);
   // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
   if (spec.outbound == Outbound::yes)
     arguments.push_back("mutua.dns=" + print_address(kDnsAddress));
