@@ -76,8 +76,7 @@ std::optional<UniqueFd> greet(const Agent& agent) {
   while (filled < greeting.size()) {
     pollfd readable{socket.get(), POLLIN, 0};
     if (::poll(&readable, 1, milliseconds(kBootPatience).count()) <= 0) return std::nullopt;
-    const ssize_t got =
-        ::recv(socket.get(), greeting.data() + filled, greeting.size() - filled, 0);
+    const ssize_t got = ::recv(socket.get(), greeting.data() + filled, greeting.size() - filled, 0);
     if (got <= 0) return std::nullopt;
     filled += static_cast<std::size_t>(got);
   }
@@ -165,11 +164,8 @@ Result<void> run_run(const Arguments& arguments, const Sockets& sockets) {
 }  // namespace
 
 std::vector<Command> machine_run_commands() {
-  return {{"machine run",
-           "run a command within a machine",
-           kRunHelp,
-           {{}, {"stdin"}, 2, 64},
-           run_run}};
+  return {
+      {"machine run", "run a command within a machine", kRunHelp, {{}, {"stdin"}, 2, 64}, run_run}};
 }
 
 }  // namespace mutua::cli

@@ -130,8 +130,8 @@ Result<MemoryLayer> store_memory_layer(const BlobStore& store, const Descriptor&
   const Descriptor blob = TRY(store_layer(store, media_type::memory, file.path()));
   report("of " + std::to_string(memory.file.pages) + " pages of memory " +
          std::to_string(size.as_parent) + " are the parent's, " + std::to_string(size.as_disk) +
-         " the base disk's, " + std::to_string(size.changed) + " changed, " +
-         std::to_string(size.literal) + " new: " + std::to_string(blob.size_bytes / 1024) + " KiB");
+         " the base disk's, " + std::to_string(size.own) +
+         " its own: " + std::to_string(blob.size_bytes / 1024) + " KiB");
   return make_memory_layer(blob.digest, blob.size_bytes, content, memory.blob.size_bytes, parent);
 }
 

@@ -28,9 +28,9 @@ class RunningMachine {
     bool runs = false;
     bool is_frozen = false;
     pid_t pid = -1;
-    std::vector<vm::BoundPort> ports;            // without the agent's
-    std::optional<std::uint16_t> agent_port;     // of 127.0.0.1
-    std::string agent;                           // what it wants to hear; see vm::MachineSpec
+    std::vector<vm::BoundPort> ports;         // without the agent's
+    std::optional<std::uint16_t> agent_port;  // of 127.0.0.1
+    std::string agent;                        // what it wants to hear; see vm::MachineSpec
     std::optional<vm::Exit> exit;
   };
   Status status() const;

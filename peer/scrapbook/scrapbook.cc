@@ -248,7 +248,8 @@ Result<MachineView> Scrapbook::start(const Page& page, bool resumes) {
 
 Result<MachineView> Scrapbook::machine(const std::string& name) const {
   const Entry entry = TRY(find(name));
-  return MachineView{entry.page, entry.running ? entry.running->status() : RunningMachine::Status{}};
+  return MachineView{entry.page,
+                     entry.running ? entry.running->status() : RunningMachine::Status{}};
 }
 
 Result<void> Scrapbook::freeze(const std::string& machine) {

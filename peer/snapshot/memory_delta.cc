@@ -21,13 +21,12 @@ constexpr std::uint32_t kPagesAtOnce = 64;
 // Small deltas travel often and are worth the time; a base's memory is made once, and is large.
 constexpr int kThoroughLevel = 19, kQuickLevel = 12;
 constexpr std::uint32_t kThoroughPages = 2048;
-// A page of which more than that differs compresses better by itself than as a difference.
-constexpr std::size_t kMostChangedBytes = kMemoryPageBytes / 2;
+constexpr std::uint32_t kMostPrefixPages = kLargestPrefixBytes / kMemoryPageBytes;
 
-enum class Kind : std::uint8_t { as_parent, as_disk, literal, changed };
+enum class Kind : std::uint8_t { as_parent, as_disk, own };
 
 struct Run {
-  Kind kind = Kind::literal;
+  Kind kind = Kind::own;
   std::uint32_t pages = 0;
   std::uint32_t first = 0;
 };
@@ -100,15 +99,9 @@ class Places {
   std::unordered_map<std::size_t, Run> places_;
 };
 
-std::size_t changed_bytes(const std::uint8_t* left, const std::uint8_t* right) {
-  std::size_t changed = 0;
-  for (std::size_t i = 0; i < kMemoryPageBytes; ++i) changed += left[i] != right[i];
-  return changed;
-}
-
 bool continues(const Run& run, const Run& next) {
   if (run.kind != next.kind) return false;
-  return run.kind == Kind::literal || run.first + run.pages == next.first;
+  return run.kind == Kind::own || run.first + run.pages == next.first;
 }
 
 std::vector<Run> compare(const MappedPages& memory, const MappedPages& parent,
@@ -117,15 +110,13 @@ std::vector<Run> compare(const MappedPages& memory, const MappedPages& parent,
   std::vector<Run> runs;
   for (std::uint32_t i = 0; i < memory.count(); ++i) {
     const std::uint8_t* page = memory.page(i);
-    Run next{Kind::literal, 1, 0};
+    Run next{Kind::own, 1, 0};
     const std::optional<std::uint32_t> former = parent.count() > 0 ? counterpart(i) : std::nullopt;
     const bool has_former = former && *former < parent.count();
     if (has_former && same(page, parent.page(*former))) {
       next = {Kind::as_parent, 1, *former};
     } else if (const auto place = places.find(page)) {
       next = *place;
-    } else if (has_former && changed_bytes(page, parent.page(*former)) <= kMostChangedBytes) {
-      next = {Kind::changed, 1, *former};
     }
     if (!runs.empty() && continues(runs.back(), next)) {
       ++runs.back().pages;
@@ -146,11 +137,8 @@ MemoryDeltaSize size_of(const std::vector<Run>& runs) {
       case Kind::as_disk:
         size.as_disk += run.pages;
         break;
-      case Kind::literal:
-        size.literal += run.pages;
-        break;
-      case Kind::changed:
-        size.changed += run.pages;
+      case Kind::own:
+        size.own += run.pages;
         break;
     }
   }
@@ -170,8 +158,18 @@ Bytes print_header(const PageFile& memory, const std::optional<PageFile>& parent
   return header;
 }
 
-void xor_into(std::span<std::uint8_t> target, BytesView other) {
-  for (std::size_t i = 0; i < target.size(); ++i) target[i] ^= other[i];
+// Ascending; of the parent's pages.
+std::vector<std::uint32_t> prefix_pages(const std::vector<Run>& runs, std::uint32_t parent_pages) {
+  std::vector<bool> mentioned(parent_pages);
+  for (const Run& run : runs) {
+    if (run.kind != Kind::as_parent) continue;
+    std::fill_n(mentioned.begin() + run.first, run.pages, true);
+  }
+  std::vector<std::uint32_t> pages;
+  for (std::uint32_t i = 0; i < parent_pages && pages.size() < kMostPrefixPages; ++i) {
+    if (!mentioned[i]) pages.push_back(i);
+  }
+  return pages;
 }
 
 Result<void> read_pages(const PageFile& file, std::uint32_t first, std::span<std::uint8_t> into) {
@@ -211,12 +209,12 @@ Result<void> check_header(BytesView header, const std::optional<PageFile>& paren
 
 Result<Run> parse_run(BytesView bytes, std::uint32_t pages_left, std::uint32_t parent_pages,
                       std::uint32_t disk_blocks) {
-  if (bytes[0] > static_cast<std::uint8_t>(Kind::changed)) {
+  if (bytes[0] > static_cast<std::uint8_t>(Kind::own)) {
     return Error("memory layer: a run of unknown kind");
   }
   const Run run{static_cast<Kind>(bytes[0]), load_u32(&bytes[1]), load_u32(&bytes[5])};
   if (run.pages == 0 || run.pages > pages_left) return Error("memory layer: a run of bad length");
-  if (run.kind == Kind::literal) {
+  if (run.kind == Kind::own) {
     if (run.first != 0) return Error("memory layer: content with a source");
     return run;
   }
@@ -225,6 +223,18 @@ Result<Run> parse_run(BytesView bytes, std::uint32_t pages_left, std::uint32_t p
     return Error("memory layer: a run beyond its source");
   }
   return run;
+}
+
+Result<std::vector<Run>> read_runs(FrameReader& frame, std::uint32_t pages,
+                                   std::uint32_t parent_pages, std::uint32_t disk_blocks) {
+  std::vector<Run> runs;
+  while (pages > 0) {
+    std::array<std::uint8_t, kRunBytes> drawn{};
+    TRY(frame.read(drawn));
+    runs.push_back(TRY(parse_run(drawn, pages, parent_pages, disk_blocks)));
+    pages -= runs.back().pages;
+  }
+  return runs;
 }
 
 }  // namespace
@@ -239,24 +249,27 @@ Result<MemoryDeltaSize> write_memory_delta(const PageFile& memory,
   const MappedPages disk = TRY(MappedPages::map(base_disk));
   const std::vector<Run> runs = compare(pages, former, disk, counterpart);
   const MemoryDeltaSize size = size_of(runs);
-  const bool is_small = size.literal + size.changed <= kThoroughPages;
-  FrameWriter file = TRY(FrameWriter::create(output, is_small ? kThoroughLevel : kQuickLevel));
+  Bytes prefix;
+  for (const std::uint32_t page : prefix_pages(runs, former.count())) {
+    append(prefix, {former.page(page), kMemoryPageBytes});
+  }
+  const int level = size.own <= kThoroughPages ? kThoroughLevel : kQuickLevel;
+  FrameWriter file = TRY(FrameWriter::create(output, level));
   TRY(file.write(print_header(memory, parent, base_disk)));
-  std::uint32_t at = 0;
-  std::array<std::uint8_t, kMemoryPageBytes> difference{};
   for (const Run& run : runs) {
     Bytes drawn;
     append_u8(drawn, static_cast<std::uint8_t>(run.kind));
     append_u32(drawn, run.pages);
     append_u32(drawn, run.first);
     TRY(file.write(drawn));
-    for (std::uint32_t i = 0; i < run.pages; ++i, ++at) {
-      if (run.kind == Kind::literal) TRY(file.write({pages.page(at), kMemoryPageBytes}));
-      if (run.kind != Kind::changed) continue;
-      std::copy_n(pages.page(at), kMemoryPageBytes, difference.begin());
-      xor_into(difference, {former.page(run.first + i), kMemoryPageBytes});
-      TRY(file.write(difference));
+  }
+  TRY(file.next_frame(prefix, std::uint64_t{size.own} * kMemoryPageBytes));
+  std::uint32_t at = 0;
+  for (const Run& run : runs) {
+    if (run.kind == Kind::own) {
+      TRY(file.write({pages.page(at), std::size_t{run.pages} * kMemoryPageBytes}));
     }
+    at += run.pages;
   }
   TRY(file.finish());
   return size;
@@ -269,24 +282,23 @@ Result<void> read_memory_delta(const FrameSource& source, const std::optional<Pa
   std::array<std::uint8_t, kHeaderBytes> header{};
   TRY(frame.read(header));
   TRY(check_header(header, parent, base_disk, digest, bytes));
-  Bytes content(kPagesAtOnce * kMemoryPageBytes), former(content.size());
-  auto left = static_cast<std::uint32_t>(bytes / kMemoryPageBytes);
-  while (left > 0) {
-    std::array<std::uint8_t, kRunBytes> drawn{};
-    TRY(frame.read(drawn));
-    Run run = TRY(parse_run(drawn, left, parent ? parent->pages : 0, base_disk.pages));
-    left -= run.pages;
+  const std::uint32_t parent_pages = parent ? parent->pages : 0;
+  const std::vector<Run> runs = TRY(read_runs(
+      frame, static_cast<std::uint32_t>(bytes / kMemoryPageBytes), parent_pages, base_disk.pages));
+  Bytes prefix;
+  for (const std::uint32_t page : prefix_pages(runs, parent_pages)) {
+    prefix.resize(prefix.size() + kMemoryPageBytes);
+    TRY(read_pages(*parent, page, std::span(prefix).last(kMemoryPageBytes)));
+  }
+  TRY(frame.next_frame(prefix));
+  Bytes content(kPagesAtOnce * kMemoryPageBytes);
+  for (Run run : runs) {
     while (run.pages > 0) {
       const std::uint32_t count = std::min(run.pages, kPagesAtOnce);
       const std::span<std::uint8_t> piece(content.data(), count * kMemoryPageBytes);
       if (run.kind == Kind::as_parent) TRY(read_pages(*parent, run.first, piece));
       if (run.kind == Kind::as_disk) TRY(read_pages(base_disk, run.first, piece));
-      if (run.kind == Kind::literal || run.kind == Kind::changed) TRY(frame.read(piece));
-      if (run.kind == Kind::changed) {
-        const auto base = std::span(former).first(piece.size());
-        TRY(read_pages(*parent, run.first, base));
-        xor_into(piece, base);
-      }
+      if (run.kind == Kind::own) TRY(frame.read(piece));
       TRY(on_pages(piece));
       run.pages -= count;
       run.first += count;

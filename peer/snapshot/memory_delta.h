@@ -14,7 +14,7 @@ namespace mutua::peer {
 
 // A machine's memory as a layer: a file of 4 KiB pages, told by what it shares with two others:
 // its parent, the memory that the machine was resumed from, and the base disk, whose blocks lie in
-// the guest's page cache. One zstd frame around (numbers are big-endian)
+// the guest's page cache. Two zstd frames; the first around (numbers are big-endian)
 //
 //   0     magic "MUTUAMD1"           8
 //   8     page size, 4096            4
@@ -26,11 +26,13 @@ namespace mutua::peer {
 //   88    SHA-256 of the memory file 32
 //   120   runs, until all pages are told:
 //           kind                     1   0: the parent's pages   1: blocks of the base disk
-//                                        2: the content follows
-//                                        3: the parent's pages XOR the content that follows
+//                                        2: content of their own
 //           pages                    4   at least 1
 //           first                    4   of the parent's pages or the disk's blocks; 0 for kind 2
-//           content                  4096 for each page of kinds 2 and 3
+//
+// the second around the pages of kind 2 in their order. Its prefix, as zstd calls what a frame
+// may refer back to, are those of the parent's pages that no run of kind 0 mentions, ascending,
+// the first 16384 of them: what a page was before it changed is there.
 //
 // Nothing follows. It knows nothing of what the pages mean: any engine's memory will do.
 constexpr std::size_t kMemoryPageBytes = 4096;
@@ -43,7 +45,7 @@ struct PageFile {
 };
 
 struct MemoryDeltaSize {
-  std::uint32_t as_parent = 0, as_disk = 0, literal = 0, changed = 0;  // pages of each kind
+  std::uint32_t as_parent = 0, as_disk = 0, own = 0;  // pages of each kind
 };
 
 // The parent's page that lay at the same address as page `page` of the memory, if there is one.
@@ -58,8 +60,7 @@ Result<MemoryDeltaSize> write_memory_delta(const PageFile& memory,
 
 using MemoryPiece = std::function<Result<void>(BytesView pages)>;
 
-// Reads a layer as a stream, in memory that does not depend on its size, and gives the memory
-// file from its beginning to its end. Fails on all that the drawing does not allow, on other files
+// Reads a layer as a stream, in 64 MiB and what its window takes, and gives the memory file from its beginning to its end. Fails on all that the drawing does not allow, on other files
 // than `parent` and `base_disk`, and where the layer is of another memory than `digest` of `bytes`
 // octets. What the pieces amount to is for the caller to hash.
 Result<void> read_memory_delta(const FrameSource& source, const std::optional<PageFile>& parent,

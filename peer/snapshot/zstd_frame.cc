@@ -5,11 +5,13 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 
 namespace mutua::peer {
 namespace {
 
+constexpr int kSmallestWindowLog = 12;
 constexpr int kLargestWindowLog = 27;  // 128 MiB: what a stranger may make us allocate
 
 Error zstd_error(const std::string& operation, std::size_t code) {
@@ -51,6 +53,17 @@ Result<FrameWriter> FrameWriter::create(const std::filesystem::path& path, int l
 }
 
 Result<void> FrameWriter::write(BytesView bytes) { return run(bytes, false); }
+
+Result<void> FrameWriter::next_frame(BytesView prefix, std::uint64_t content_bytes) {
+  TRY(run({}, true));
+  ZSTD_CCtx_refPrefix(context_.get(), prefix.data(), prefix.size());
+  if (!prefix.empty()) {
+    const auto reach = static_cast<int>(std::bit_width(prefix.size() + content_bytes));
+    ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_windowLog,
+                           std::clamp(reach, kSmallestWindowLog, kLargestWindowLog));
+  }
+  return {};
+}
 
 Result<void> FrameWriter::finish() {
   TRY(run({}, true));
@@ -97,15 +110,28 @@ Result<void> FrameReader::read(std::span<std::uint8_t> into) {
   return {};
 }
 
-Result<void> FrameReader::expect_end() {
+Result<void> FrameReader::expect_frame_end() {
   std::uint8_t one = 0;
   std::size_t filled = 0;
-  while (!frame_ended_ && filled == 0) {
+  while (!frame_ended_) {
     TRY(refill());
     TRY(decompress({&one, 1}, filled));
+    if (filled != 0) return trailing();
   }
+  return {};
+}
+
+Result<void> FrameReader::next_frame(BytesView prefix) {
+  TRY(expect_frame_end());
+  ZSTD_DCtx_refPrefix(context_.get(), prefix.data(), prefix.size());
+  frame_ended_ = false;
+  return {};
+}
+
+Result<void> FrameReader::expect_end() {
+  TRY(expect_frame_end());
   TRY(refill());
-  if (filled != 0 || chunk_used_ != chunk_filled_) return Error(what_ + ": trailing octets");
+  if (chunk_used_ != chunk_filled_) return trailing();
   return {};
 }
 

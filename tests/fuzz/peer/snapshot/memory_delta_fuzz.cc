@@ -2,6 +2,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -34,6 +35,13 @@ void mend_header(Bytes& plain) {
   std::copy(header.begin(), header.end(), plain.begin());
 }
 
+Bytes compress(BytesView plain) {
+  Bytes compressed(ZSTD_compressBound(plain.size()));
+  compressed.resize(
+      ZSTD_compress(compressed.data(), compressed.size(), plain.data(), plain.size(), 1));
+  return compressed;
+}
+
 }  // namespace
 
 // The input is read as a compressed layer; and, compressed here, as the octets inside one.
@@ -52,10 +60,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (done.ok() && given != bytes) std::abort();
   };
   read({data, size});
-  Bytes plain(data, data + size);
+  // At most half of it are runs, the rest is content.
+  const std::size_t first = std::min<std::size_t>(size, 120 + size / 2);
+  Bytes plain(data, data + first);
   mend_header(plain);
-  Bytes compressed(ZSTD_compressBound(size));
-  compressed.resize(ZSTD_compress(compressed.data(), compressed.size(), plain.data(), size, 1));
-  read(compressed);
+  Bytes layer = compress(plain);
+  append(layer, compress({data + first, size - first}));
+  read(layer);
   return 0;
 }
