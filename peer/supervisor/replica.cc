@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/log.h"
 #include "peer/audit/run_check.h"
@@ -26,6 +27,7 @@ constexpr milliseconds kStopGrace{4'000};
 constexpr milliseconds kCommitRetry{2'000};
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{60'000};
+constexpr seconds kDrain{30};    // lists of servers are kept so long by those who have one
 constexpr seconds kHealthy{60};  // served so long: the next pause is the first again
 
 std::string machine_name(const std::string& service) {
@@ -143,6 +145,14 @@ void Replica::wake() {
   [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
 }
 
+void Replica::adopt(const JournalEntry::Held& held) {
+  {
+    const std::lock_guard lock(mutex_);
+    adopted_ = held;
+  }
+  wake();
+}
+
 ReplicaStatus Replica::status() const {
   const std::lock_guard lock(mutex_);
   return status_;
@@ -171,7 +181,6 @@ void Replica::run(std::stop_token stop) {
     const auto ended = run_once(stop);
     surroundings_.registrar.withdraw(name_);
     if (stop.stop_requested()) break;
-    if (ended.ok()) continue;  // a newer snapshot takes over
     const bool was_healthy = serving_since_ && steady_clock::now() - *serving_since_ > kHealthy;
     if (was_healthy) next_pause = kFirstPause;
     log::warning("replica.failed", {{"service", entry_.service},
@@ -194,21 +203,15 @@ void Replica::run(std::stop_token stop) {
 
 Result<void> Replica::run_once(std::stop_token stop) {
   name_ = TRY(surroundings_.directory.names().service(entry_.service));
-  const LocalSnapshot snapshot = TRY(obtain(stop));
   std::error_code problem;
   std::filesystem::create_directories(folder_ / "run", problem);
   if (problem) return errno_error(problem.value(), "create " + folder_.string());
-  const auto scratch = TRY(prepare_disk(surroundings_.store, snapshot, folder_));
-  const std::unique_ptr<vm::Machine> machine = TRY(start_machine(snapshot, scratch, stop));
-  auto answered = await_answer(*machine, snapshot, stop);
-  if (!answered.ok()) {
-    // What the machine wrote may be what keeps it from starting.
-    if (!stop.stop_requested()) ::unlink(scratch.c_str());
-    end(*machine);
-    return answered;
-  }
-  const auto served = serve(*machine, snapshot, stop);
-  if (machine->state() == vm::State::exited) {
+  LocalSnapshot snapshot = TRY(obtain(stop));
+  Incarnation current = TRY(bring_up(std::move(snapshot), stop));
+  show(current);
+  const auto served = serve(current, stop);
+  end_retired(true);
+  if (current.machine->state() == vm::State::exited) {
     update([](ReplicaStatus& status) {
       ++status.restarts;
       set_idle(status, Phase::waiting);
@@ -216,24 +219,32 @@ Result<void> Replica::run_once(std::stop_token stop) {
   } else {
     // Clients go elsewhere before the machine does.
     surroundings_.registrar.withdraw(name_);
-    end(*machine);
+    end(*current.machine);
   }
   return served;
 }
 
+Result<Replica::Incarnation> Replica::bring_up(LocalSnapshot snapshot, std::stop_token stop) {
+  const auto disk = TRY(prepare_disk(surroundings_.store, snapshot, folder_));
+  auto machine = TRY(start_machine(snapshot, disk, stop));
+  if (auto answered = await_answer(*machine, snapshot, stop); !answered.ok()) {
+    // What the machine wrote may be what keeps it from starting.
+    if (!stop.stop_requested()) ::unlink(disk.c_str());
+    end(*machine);
+    return answered.error();
+  }
+  return Incarnation{std::move(snapshot), std::move(machine)};
+}
+
 Result<LocalSnapshot> Replica::obtain(std::stop_token stop) {
-  const bool serving = serving_since_.has_value();
   const auto on_progress = [&](const FetchProgress& progress) {
-    update([&](ReplicaStatus& status) {
-      if (!serving) status.phase = Phase::fetching;
-      status.detail = describe(progress);
-    });
+    set_phase(Phase::fetching);
+    update([&](ReplicaStatus& status) { status.detail = describe(progress); });
   };
-  if (!serving) {
-    update([](ReplicaStatus& status) {
-      status.phase = Phase::preparing;
-      status.detail.clear();
-    });
+  set_phase(Phase::preparing);
+  {
+    const std::lock_guard lock(mutex_);
+    if (adopted_) entry_.held = std::exchange(adopted_, std::nullopt);
   }
   LocalSnapshot snapshot =
       TRY(acquire(surroundings_.directory, surroundings_.store, entry_.service,
@@ -243,7 +254,6 @@ Result<LocalSnapshot> Replica::obtain(std::stop_token stop) {
     entry_.held = snapshot.held();
   }
   surroundings_.offers.set(entry_.service, snapshot.offer());
-  update([&](ReplicaStatus& status) { status.manifest = snapshot.manifest.digest(); });
   return snapshot;
 }
 
@@ -278,12 +288,7 @@ Result<std::unique_ptr<vm::Machine>> Replica::start_machine(const LocalSnapshot&
                             host_port, port.number});
     }
   }
-  update([&](ReplicaStatus& status) {
-    status.phase = Phase::booting;
-    status.detail.clear();
-    status.memory_mib = snapshot.config.memory_mib;
-    status.private_address = spec.address;
-  });
+  set_phase(Phase::booting);
   TRY(surroundings_.store.make_executable(layers.kernel.digest));
   auto machine = TRY(surroundings_.engine.start(spec));
   TRY(machine->wait_for(vm::State::running, kStartTimeout));
@@ -291,11 +296,7 @@ Result<std::unique_ptr<vm::Machine>> Replica::start_machine(const LocalSnapshot&
     return Error(std::string("the machine did not start: ") +
                  (machine->exit() ? machine->exit()->detail : "unknown"));
   }
-  update([&](ReplicaStatus& status) {
-    status.phase = Phase::answering;
-    status.ports = machine->ports();
-    status.pid = machine->pid();
-  });
+  set_phase(Phase::answering);
   return machine;
 }
 
@@ -330,18 +331,35 @@ Result<void> Replica::await_answer(vm::Machine& machine, const LocalSnapshot& sn
   return Error("the service did not answer in time: " + last.detail);
 }
 
-Result<void> Replica::commit_all(const vm::Machine& machine, const LocalSnapshot& snapshot) {
+Result<void> Replica::commit_all(const Incarnation& incarnation) {
   std::set<std::uint16_t> committed;
-  for (const vm::BoundPort& port : machine.ports()) {
+  for (const vm::BoundPort& port : incarnation.machine->ports()) {
     if (!committed.insert(port.host_port).second) continue;  // the same port of another address
     TRY(surroundings_.registrar.commit({name_, port.guest_port, vm::to_string(port.protocol),
-                                        port.host_port, snapshot.manifest.digest()}));
+                                        port.host_port, incarnation.snapshot.manifest.digest()}));
   }
   return {};
 }
 
-Result<void> Replica::serve(vm::Machine& machine, const LocalSnapshot& snapshot,
-                            std::stop_token stop) {
+bool Replica::commit(const Incarnation& incarnation) {
+  const auto accepted = commit_all(incarnation);
+  update([&](ReplicaStatus& status) {
+    status.phase = accepted.ok() ? Phase::committed : Phase::uncommitted;
+    status.detail = accepted.ok() ? "" : accepted.error().message();
+    if (accepted.ok()) status.failures = 0;
+  });
+  if (accepted.ok()) {
+    log::info("replica.committed",
+              {{"service", entry_.service},
+               {"manifest", incarnation.snapshot.manifest.digest().to_text()}});
+  } else {
+    log::warning("replica.uncommitted",
+                 {{"service", entry_.service}, {"reason", accepted.error().message()}});
+  }
+  return accepted.ok();
+}
+
+Result<void> Replica::serve(Incarnation& current, std::stop_token stop) {
   serving_since_ = steady_clock::now();
   bool committed = false;
   // Jitter, so that not all replicas of a service are replaced in the same second.
@@ -351,57 +369,98 @@ Result<void> Replica::serve(vm::Machine& machine, const LocalSnapshot& snapshot,
   };
   auto next_look = next_look_time();
   while (!stop.stop_requested()) {
-    if (!committed) {
-      const auto accepted = commit_all(machine, snapshot);
-      committed = accepted.ok();
-      update([&](ReplicaStatus& status) {
-        status.phase = committed ? Phase::committed : Phase::uncommitted;
-        status.detail = committed ? "" : accepted.error().message();
-        if (committed) status.failures = 0;
-      });
-      if (committed) {
-        log::info("replica.committed", {{"service", entry_.service},
-                                        {"manifest", snapshot.manifest.digest().to_text()}});
-      } else {
-        log::warning("replica.uncommitted",
-                     {{"service", entry_.service}, {"reason", accepted.error().message()}});
-      }
-    }
+    if (!committed) committed = commit(current);
     const auto until_look = std::chrono::ceil<milliseconds>(next_look - steady_clock::now());
-    const Event event =
-        wait_event(&machine, committed ? std::max(milliseconds(0), until_look) : kCommitRetry);
-    if (machine.state() == vm::State::exited) {
-      return Error(std::string("the machine ended: ") + vm::to_string(machine.exit()->reason) +
-                   " " + machine.exit()->detail);
+    const Event event = wait_event(
+        current.machine.get(), committed ? std::max(milliseconds(0), until_look) : kCommitRetry);
+    if (current.machine->state() == vm::State::exited) {
+      return Error(std::string("the machine ended: ") +
+                   vm::to_string(current.machine->exit()->reason) + " " +
+                   current.machine->exit()->detail);
     }
+    end_retired(false);
     if (event == Event::woken || steady_clock::now() >= next_look) {
-      if (TRY(look_at_zone(snapshot, stop))) return {};
+      if (auto newer = TRY(look_at_zone(current.snapshot, stop))) {
+        replace(current, std::move(*newer), stop);
+      }
       next_look = next_look_time();
     }
   }
   return {};
 }
 
-Result<bool> Replica::look_at_zone(const LocalSnapshot& snapshot, std::stop_token stop) {
+Result<std::optional<LocalSnapshot>> Replica::look_at_zone(const LocalSnapshot& snapshot,
+                                                           std::stop_token stop) {
+  const std::optional<LocalSnapshot> none;
   const auto record = surroundings_.directory.service(name_);
   // An authority that is away takes nothing from a service that runs.
-  if (!record.ok()) return false;
+  if (!record.ok()) return none;
   if (!*record) return Error("the owner withdrew " + entry_.service);
   const auto untrusted = untrusted_base(surroundings_.directory, snapshot.manifest.base_labels());
   if (untrusted.ok() && !untrusted->empty()) {
     log::error("replica.base_untrusted", {{"service", entry_.service}, {"reason", *untrusted}});
     return Error(*untrusted);
   }
-  if ((*record)->manifest == snapshot.manifest.digest()) return false;
+  if ((*record)->manifest == snapshot.manifest.digest()) return none;
   log::info("replica.new_manifest",
             {{"service", entry_.service}, {"manifest", (*record)->manifest.to_text()}});
-  // Fetched while the old machine serves.
-  const auto newer = obtain(stop);
-  if (newer.ok()) return true;
-  update([](ReplicaStatus& status) { status.detail.clear(); });
+  auto newer = obtain(stop);
+  if (newer.ok()) return std::optional(std::move(*newer));
+  note_roll_over_failure(newer.error());
+  return none;
+}
+
+void Replica::replace(Incarnation& current, LocalSnapshot newer, std::stop_token stop) {
+  auto next = bring_up(std::move(newer), stop);
+  if (next.ok()) {
+    if (auto accepted = commit_all(*next); !accepted.ok()) {
+      end(*next->machine);
+      next = accepted.error();
+    }
+  }
+  if (!next.ok()) return note_roll_over_failure(next.error());
+  std::swap(current, *next);
+  retired_.push_back({std::move(next->machine), steady_clock::now() + kDrain});
+  show(current);
+  log::info("replica.replaced", {{"service", entry_.service},
+                                 {"manifest", current.snapshot.manifest.digest().to_text()}});
+}
+
+void Replica::note_roll_over_failure(const Error& error) {
+  update([&](ReplicaStatus& status) {
+    status.detail = error.message();
+    ++status.failures;
+  });
   log::warning("replica.new_manifest_failed",
-               {{"service", entry_.service}, {"reason", newer.error().message()}});
-  return false;
+               {{"service", entry_.service}, {"reason", error.message()}});
+}
+
+// Without asking: their disks go with them.
+void Replica::end_retired(bool all) {
+  std::erase_if(retired_, [&](const Retired& retired) {
+    return all || steady_clock::now() >= retired.until;
+  });
+}
+
+// While a machine serves, its phase and its detail stay: the next one is brought up beside it.
+void Replica::set_phase(Phase phase) {
+  if (serving_since_) return;
+  update([&](ReplicaStatus& status) {
+    status.phase = phase;
+    status.detail.clear();
+  });
+}
+
+void Replica::show(const Incarnation& incarnation) {
+  const bool resumed = !incarnation.snapshot.manifest.layers().memory.empty();
+  update([&](ReplicaStatus& status) {
+    status.detail.clear();
+    status.manifest = incarnation.snapshot.manifest.digest();
+    status.memory_mib = incarnation.snapshot.config.memory_mib;
+    status.private_address = resumed ? incarnation.snapshot.config.address : place_.address();
+    status.ports = incarnation.machine->ports();
+    status.pid = incarnation.machine->pid();
+  });
 }
 
 void Replica::end(vm::Machine& machine) {

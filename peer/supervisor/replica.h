@@ -52,8 +52,8 @@ const char* to_string(Phase phase);
 
 struct ReplicaStatus {
   Phase phase = Phase::preparing;
-  std::string detail;  // the progress, or what went wrong
-  std::optional<trust::Digest> manifest;
+  std::string detail;                     // the progress, or what went wrong
+  std::optional<trust::Digest> manifest;  // of the machine
   std::string private_address;
   std::vector<vm::BoundPort> ports;
   unsigned memory_mib = 0;
@@ -64,7 +64,9 @@ struct ReplicaStatus {
 
 // One service's machine at this peer, from the fetch to the commitment, and again whenever it ends:
 // it is restarted with growing pauses, and its commitment is withdrawn meanwhile. A new manifest in
-// the zone is fetched while the old machine serves, then replaces it. A revoked base stops it.
+// the zone is fetched and its machine brought up while the old one serves; once the new one is
+// committed, the old one goes on for those who hold its address, half a minute. For that time the
+// service has two machines here. A revoked base stops it.
 // Runs on a thread of its own from construction to destruction; the machine ends before that.
 class Replica {
  public:
@@ -78,6 +80,8 @@ class Replica {
   void request_stop();
   // Looks at the zone now, rather than at the next watch.
   void wake();
+  // What an owner has just published is in the store already. Then wake().
+  void adopt(const JournalEntry::Held& held);
 
   ReplicaStatus status() const;
   // Waits until the status differs from the one of `version`, at most `timeout`; returns the
@@ -88,19 +92,40 @@ class Replica {
                                            const std::string& service);
 
  private:
+  // A snapshot and the machine that it became.
+  struct Incarnation {
+    LocalSnapshot snapshot;
+    std::unique_ptr<vm::Machine> machine;
+  };
+  struct Retired {
+    std::unique_ptr<vm::Machine> machine;
+    std::chrono::steady_clock::time_point until;
+  };
+
   void run(std::stop_token stop);
   Result<void> run_once(std::stop_token stop);
   Result<LocalSnapshot> obtain(std::stop_token stop);
+  // The machine of a snapshot, once it answers.
+  Result<Incarnation> bring_up(LocalSnapshot snapshot, std::stop_token stop);
   Result<std::unique_ptr<vm::Machine>> start_machine(const LocalSnapshot& snapshot,
                                                      const std::filesystem::path& scratch,
                                                      std::stop_token stop);
   Result<void> await_answer(vm::Machine& machine, const LocalSnapshot& snapshot,
                             std::stop_token stop);
-  Result<void> commit_all(const vm::Machine& machine, const LocalSnapshot& snapshot);
-  // Until the machine ends (an error), the zone wants another snapshot or none, or `stop`.
-  Result<void> serve(vm::Machine& machine, const LocalSnapshot& snapshot, std::stop_token stop);
-  // True where the machine shall give way to the newer snapshot that obtain() then has.
-  Result<bool> look_at_zone(const LocalSnapshot& snapshot, std::stop_token stop);
+  Result<void> commit_all(const Incarnation& incarnation);
+  // Commits, and says how that went.
+  bool commit(const Incarnation& incarnation);
+  // Until the machine ends or the zone wants none (an error), or `stop`.
+  Result<void> serve(Incarnation& current, std::stop_token stop);
+  // The snapshot that shall take this one's place, if there is one.
+  Result<std::optional<LocalSnapshot>> look_at_zone(const LocalSnapshot& snapshot,
+                                                    std::stop_token stop);
+  // The newer snapshot's machine takes over; where it fails, the current one goes on.
+  void replace(Incarnation& current, LocalSnapshot newer, std::stop_token stop);
+  void note_roll_over_failure(const Error& error);
+  void set_phase(Phase phase);
+  void end_retired(bool all);
+  void show(const Incarnation& incarnation);
   void end(vm::Machine& machine);
   enum class Event { none, machine, woken };
   // Waits for the machine's events or wake(), at most `timeout`.
@@ -117,11 +142,13 @@ class Replica {
   std::filesystem::path folder_;
   UniqueFd wake_;
   std::optional<std::chrono::steady_clock::time_point> serving_since_;
+  std::vector<Retired> retired_;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::uint64_t version_ = 1;
   ReplicaStatus status_;
+  std::optional<JournalEntry::Held> adopted_;
   std::jthread thread_;  // last: it uses everything above
 };
 

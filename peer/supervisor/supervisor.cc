@@ -356,24 +356,29 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const Ste
   JournalEntry entry{request.service,   Role::owner,    request.run_here, snapshot.held(),
                      request.admission, request.checks, request.every};
   TRY(journal_.put(entry));
-  // The former replica ends with its machine before the new one takes its place.
-  if (former && former->replica) former->replica->request_stop();
+  // The former replica, where there is one, brings the new machine up beside the old one.
   Service service{entry, nullptr, nullptr};
+  if (former && request.run_here) service.replica = former->replica;
+  if (former && former->replica && !request.run_here) former->replica->request_stop();
   put(request.service, service);
   former.reset();
   service.auditor = start_auditor(entry, snapshot.config);
   put(request.service, service);
   write_layout_index();
   if (!request.run_here) return status_of(service);
-  set_replica(request.service, TRY(start_replica(entry)));
-  return await_commitment(request.service, report);
+  if (service.replica) {
+    service.replica->adopt(snapshot.held());
+  } else {
+    set_replica(request.service, TRY(start_replica(entry)));
+  }
+  return await_commitment(request.service, snapshot.manifest.digest(), report);
 }
 
 Result<ServiceStatus> Supervisor::host(const std::string& service, const StepReport& report) {
   const auto flow = TRY(Flow::begin(*this, service));
   if (const auto existing = find(service); existing && existing->replica) {
     existing->replica->wake();
-    return await_commitment(service, report);
+    return await_commitment(service, std::nullopt, report);
   }
   const auto known = find(service);
   Service value = known.value_or(Service{});
@@ -385,7 +390,7 @@ Result<ServiceStatus> Supervisor::host(const std::string& service, const StepRep
   Result<ServiceStatus> committed = Error("not started");
   if (auto replica = start_replica(value.entry); replica.ok()) {
     set_replica(service, std::move(*replica));
-    committed = await_commitment(service, report);
+    committed = await_commitment(service, std::nullopt, report);
   } else {
     committed = replica.error();
   }
@@ -397,6 +402,7 @@ Result<ServiceStatus> Supervisor::host(const std::string& service, const StepRep
 }
 
 Result<ServiceStatus> Supervisor::await_commitment(const std::string& service,
+                                                   const std::optional<trust::Digest>& manifest,
                                                    const StepReport& report) {
   const auto deadline = std::chrono::steady_clock::now() + kCommitTimeout;
   const auto current = find(service);
@@ -420,7 +426,8 @@ Result<ServiceStatus> Supervisor::await_commitment(const std::string& service,
       last_phase = status.phase;
       last_report = now;
     }
-    if (status.phase == Phase::committed) return status_of(*find(service));
+    const bool is_wanted = !manifest || status.manifest == *manifest;
+    if (status.phase == Phase::committed && is_wanted) return status_of(*find(service));
     const bool failed = status.failures > failures_before || status.phase == Phase::uncommitted;
     if (failed) return Error("host " + service + ": " + status.detail);
   }

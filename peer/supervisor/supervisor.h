@@ -137,7 +137,10 @@ class Supervisor {
   Result<void> take_up(const JournalEntry& entry);
   Result<std::shared_ptr<Replica>> start_replica(const JournalEntry& entry);
   std::shared_ptr<Auditor> start_auditor(const JournalEntry& entry, const SnapshotConfig& config);
-  Result<ServiceStatus> await_commitment(const std::string& service, const StepReport& report);
+  // Until a machine here is committed to: of this manifest, where one is given.
+  Result<ServiceStatus> await_commitment(const std::string& service,
+                                         const std::optional<trust::Digest>& manifest,
+                                         const StepReport& report);
   Result<void> remember_held(const std::string& service, const JournalEntry::Held& held);
   void write_layout_index();
   std::optional<Service> find(const std::string& service) const;
