@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "peer/vm/uml/jail/jail.h"
+#include "peer/vm/uml/jail/uml_guest.h"
 #include "peer/vm/uml/jail/warden.h"
 #include "peer/vm/uml/spec_text.h"
 
@@ -54,6 +55,7 @@ int main(int argc, char** argv) {
     (void)daemon.send("exited", "failed\n" + spec.error().message());
     return 1;
   }
-  run_warden(*spec, daemon);
+  UmlGuest guest;
+  run_warden(*spec, guest, daemon);
   return 0;
 }
