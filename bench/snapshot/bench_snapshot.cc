@@ -28,6 +28,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "peer/vm/machine.h"
+#include "peer/vm/qemu/qemu_engine.h"
 #include "peer/vm/uml/cow.h"
 #include "peer/vm/uml/uml_engine.h"
 
@@ -79,7 +80,9 @@ Result<void> fetch_within(std::uint16_t port, const std::string& path, milliseco
 class Bench {
  public:
   Bench(std::filesystem::path programs, std::filesystem::path folder)
-      : uml_(programs / "mutua-machine"), folder_(std::move(folder)) {}
+      : uml_(programs / "mutua-machine"),
+        qemu_(programs / "mutua-machine"),
+        folder_(std::move(folder)) {}
 
   Result<std::string> run(const std::vector<std::string>& words) {
     const std::string& command = words[0];
@@ -111,6 +114,7 @@ class Bench {
 
   Result<vm::Engine*> engine(const std::string& name) {
     if (name == "uml") return &uml_;
+    if (name == "qemu") return &qemu_;
     return errorf("no engine %s", name.c_str());
   }
 
@@ -184,6 +188,7 @@ class Bench {
   }
 
   vm::uml::UmlEngine uml_;
+  vm::qemu::QemuEngine qemu_;
   const std::filesystem::path folder_;
   std::map<std::string, std::unique_ptr<vm::Machine>> machines_;
 };

@@ -228,9 +228,11 @@ Result<void> CowFile::write_block(std::uint64_t block,
   return {};
 }
 
-Result<void> CowFile::fill(int base) {
+Result<bool> CowFile::fill(int base) {
+  bool lacked = false;
   for (std::uint64_t block = 0; block < block_count(); ++block) {
     if (bitmap_[block] == 0xff) continue;
+    lacked = true;
     const Block content = TRY(read_block(block, base));
     if (content != Block{}) {
       TRY(write_block(block, content));
@@ -246,7 +248,7 @@ Result<void> CowFile::fill(int base) {
     }
     bitmap_[block] = 0xff;
   }
-  return {};
+  return lacked;
 }
 
 Result<void> CowFile::commit() {

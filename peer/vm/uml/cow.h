@@ -79,8 +79,8 @@ class CowFile {
   // Writes the whole block. It counts only after commit().
   Result<void> write_block(std::uint64_t block, std::span<const std::uint8_t, kBlockBytes> content);
   // Takes over from `base` whatever the file lacks: afterwards it holds every block, and its
-  // sectors alone, at data_offset(), are the disk. Does not commit().
-  Result<void> fill(int base);
+  // sectors alone, at data_offset(), are the disk. True when it lacked any: commit() then.
+  Result<bool> fill(int base);
   // Makes the written blocks durable, then the bitmap that names them: a crash between the two
   // leaves the older content.
   Result<void> commit();

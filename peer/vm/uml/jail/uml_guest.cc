@@ -48,17 +48,6 @@ Result<void> check_snapshot(const MachineSpec& spec) {
   return {};
 }
 
-std::string mac_text(const MacAddress& mac) {
-  std::string text;
-  for (const std::uint8_t byte : mac) {
-    constexpr char digits[] = "0123456789abcdef";
-    if (!text.empty()) text += ':';
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
-  }
-  return text;
-}
-
 // What a kernel needs to know of its jail, whether it boots or resumes.
 std::vector<std::string> jail_arguments(const MachineSpec& spec) {
   return {
@@ -96,7 +85,7 @@ std::vector<std::string> boot_arguments(const MachineSpec& spec) {
           "con=null",
           // An exit for every way down; a reboot would need files that the jail lacks.
           "noreboot",
-          network_argument() + ",mac=" + mac_text(guest_mac(parse_address(spec.address))),
+          network_argument() + ",mac=" + print_mac(guest_mac(parse_address(spec.address))),
           "mutua.address=" + spec.address + "/8",
           "mutua.gateway=" + print_address(kGatewayAddress),
           "mutua.dns=" + print_address(kDnsAddress),
