@@ -18,6 +18,12 @@ bool is_name(const std::string& name) {
   });
 }
 
+bool is_instance(const std::string& instance) {
+  return instance.size() == 32 && std::all_of(instance.begin(), instance.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
 // Paths travel as lines of text, and the kernel's command line knows no quotes.
 Result<void> check_path(const char* field, const std::filesystem::path& path) {
   const std::string& text = path.native();
@@ -56,6 +62,9 @@ Result<void> validate(const MachineSpec& spec) {
   // 10.255.255.0/24 is the host's side of the virtual network.
   if (number >> 24 != 10 || number >> 8 == 0x0affff || number == 0x0a000000) {
     return errorf("address: must lie in 10.0.0.1 to 10.255.254.255: '%s'", spec.address.c_str());
+  }
+  if (!spec.instance.empty() && !is_instance(spec.instance)) {
+    return errorf("instance: must be 32 hex digits in lower case, or empty");
   }
   if (spec.ports.size() > kMostPorts) return errorf("ports: more than %zu", kMostPorts);
   for (const PortMapping& port : spec.ports) {

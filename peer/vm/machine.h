@@ -58,6 +58,10 @@ struct MachineSpec {
   std::optional<std::filesystem::path> memory_snapshot;
   std::uint64_t memory_bytes = 64 << 20;
   std::string address = "10.0.0.1";  // the guest's own, within 10.0.0.0/8
+  // What the guest may tell itself apart by, 32 hex digits: at a boot and after a resume its agent
+  // makes them /etc/machine-id, and the first 8 a suffix of its hostname. Empty: both stay as they
+  // are, so that replicas of one snapshot share them.
+  std::string instance;
   std::vector<PortMapping> ports;
   Outbound outbound = Outbound::no;  // yes: to public addresses, never to the host or its LAN
   Limits limits;

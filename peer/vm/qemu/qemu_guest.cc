@@ -104,10 +104,13 @@ Result<uml::CowHeader> fill_disk(const MachineSpec& spec) {
 }
 
 std::string boot_line(const MachineSpec& spec) {
-  return "console=ttyS0 root=/dev/vda rw init=/init panic=-1 mutua.hostname=" + spec.name +
-         " mutua.address=" + spec.address +
-         "/8 mutua.gateway=" + uml::print_address(uml::kGatewayAddress) +
-         " mutua.dns=" + uml::print_address(uml::kDnsAddress);
+  std::string line = "console=ttyS0 root=/dev/vda rw init=/init panic=-1 mutua.hostname=" +
+                     spec.name + " mutua.address=" + spec.address +
+                     "/8 mutua.gateway=" + uml::print_address(uml::kGatewayAddress);
+  if (!spec.instance.empty()) line += " mutua.instance=" + spec.instance;
+  // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
+  if (spec.outbound == Outbound::yes) line += " mutua.dns=" + uml::print_address(uml::kDnsAddress);
+  return line;
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ std::string to_text(const MachineSpec& spec) {
   if (spec.memory_snapshot) line("memory_snapshot", spec.memory_snapshot->native());
   line("memory_bytes", std::to_string(spec.memory_bytes));
   line("address", spec.address);
+  if (!spec.instance.empty()) line("instance", spec.instance);
   for (const PortMapping& port : spec.ports) line("port", to_text(port));
   line("outbound", spec.outbound == Outbound::yes ? "yes" : "no");
   line("cpu_percent", std::to_string(spec.limits.cpu_percent));
@@ -95,6 +96,7 @@ Result<MachineSpec> spec_from_text(std::string_view text) {
   }
   spec.memory_bytes = TRY(config.number("memory_bytes", 0, 0, any_64));
   spec.address = TRY(config.required_text("address"));
+  spec.instance = TRY(config.text("instance", ""));
   for (const std::string& value : config.list("port")) {
     auto mapping = mapping_from_text(value);
     if (!mapping.ok()) return mapping.error().in("machine: port");

@@ -50,13 +50,18 @@ Result<void> check_snapshot(const MachineSpec& spec) {
 
 // What a kernel needs to know of its jail, whether it boots or resumes.
 std::vector<std::string> jail_arguments(const MachineSpec& spec) {
-  return {
+  std::vector<std::string> arguments = {
       std::string("/") + kKernelName,
       "umid=machine",
       "uml_dir=/tmp/",
       std::string("ubd0=/") + kScratchName + ",/" + kBaseName,
       "mutua.hostname=" + spec.name,
   };
+  if (!spec.instance.empty()) arguments.push_back("mutua.instance=" + spec.instance);
+  // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
+  if (spec.outbound == Outbound::yes)
+    arguments.push_back("mutua.dns=" + print_address(kDnsAddress));
+  return arguments;
 }
 
 std::string network_argument() {
@@ -88,7 +93,6 @@ std::vector<std::string> boot_arguments(const MachineSpec& spec) {
           network_argument() + ",mac=" + print_mac(guest_mac(parse_address(spec.address))),
           "mutua.address=" + spec.address + "/8",
           "mutua.gateway=" + print_address(kGatewayAddress),
-          "mutua.dns=" + print_address(kDnsAddress),
       });
   return arguments;
 }

@@ -30,6 +30,7 @@ TEST(SpecText, SurvivesPrintingAndParsing) {
   EXPECT_EQ(*parsed, sample());
   MachineSpec resumed = sample();
   resumed.memory_snapshot = "/var/lib/mutua/a b/shop.memory";
+  resumed.instance = "0123456789abcdef0123456789abcdef";
   const auto again = spec_from_text(to_text(resumed));
   ASSERT_TRUE(again.ok()) << again.error().message();
   EXPECT_EQ(*again, resumed);
@@ -97,6 +98,9 @@ TEST(MachineSpec, OffendingFieldsAreNamed) {
       {"address", [](MachineSpec& s) { s.address = "192.168.0.1"; }},
       {"address", [](MachineSpec& s) { s.address = "10.255.255.254"; }},
       {"address", [](MachineSpec& s) { s.address = "10.0.0.1 evil"; }},
+      {"instance", [](MachineSpec& s) { s.instance = "0123"; }},
+      {"instance", [](MachineSpec& s) { s.instance = std::string(32, 'F'); }},
+      {"instance", [](MachineSpec& s) { s.instance = std::string(31, '0') + ' '; }},
       {"ports", [](MachineSpec& s) { s.ports[0].guest_port = 0; }},
       {"ports", [](MachineSpec& s) { s.ports[0].host_port_last = 1; }},
       {"ports", [](MachineSpec& s) { s.ports[0].host_address = "::1"; }},
