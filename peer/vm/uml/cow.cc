@@ -228,6 +228,29 @@ Result<void> CowFile::write_block(std::uint64_t block,
   return {};
 }
 
+Result<bool> CowFile::fill(int base) {
+  bool lacked = false;
+  for (std::uint64_t block = 0; block < block_count(); ++block) {
+    if (bitmap_[block] == 0xff) continue;
+    lacked = true;
+    const Block content = TRY(read_block(block, base));
+    if (content != Block{}) {
+      TRY(write_block(block, content));
+      continue;
+    }
+    // A hole stays one. What the bitmap does not vouch for could be anything.
+    const auto offset = static_cast<off_t>(header_.data_offset() + block * kBlockBytes);
+    if (::lseek(file_.get(), offset, SEEK_DATA) < offset + static_cast<off_t>(kBlockBytes)) {
+      if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+                      kBlockBytes) != 0) {
+        return errno_error(errno, "clear a block of a COW file");
+      }
+    }
+    bitmap_[block] = 0xff;
+  }
+  return lacked;
+}
+
 Result<void> CowFile::commit() {
   if (::fdatasync(file_.get()) != 0) return errno_error(errno, "sync COW sectors");
   TRY(write_all(file_.get(), bitmap_, header_.bitmap_offset()));

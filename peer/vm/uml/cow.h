@@ -78,6 +78,9 @@ class CowFile {
   Result<Block> read_block(std::uint64_t block, int base) const;
   // Writes the whole block. It counts only after commit().
   Result<void> write_block(std::uint64_t block, std::span<const std::uint8_t, kBlockBytes> content);
+  // Takes over from `base` whatever the file lacks: afterwards it holds every block, and its
+  // sectors alone, at data_offset(), are the disk. True when it lacked any: commit() then.
+  Result<bool> fill(int base);
   // Makes the written blocks durable, then the bitmap that names them: a crash between the two
   // leaves the older content.
   Result<void> commit();

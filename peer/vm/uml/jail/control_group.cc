@@ -83,12 +83,12 @@ struct Setting {
 
 // Pages of the guest's memory are the host's page cache, and each guest process costs the host
 // page tables beside them.
-std::uint64_t host_memory_bytes(const MachineSpec& spec) {
-  return spec.memory_bytes + spec.memory_bytes / 4 + (64ull << 20);
+std::uint64_t host_memory_bytes(const MachineSpec& spec, std::uint64_t overhead_bytes) {
+  return spec.memory_bytes + spec.memory_bytes / 4 + (64ull << 20) + overhead_bytes;
 }
 
-std::vector<Setting> settings_of(const MachineSpec& spec) {
-  const std::string memory = std::to_string(host_memory_bytes(spec));
+std::vector<Setting> settings_of(const MachineSpec& spec, std::uint64_t overhead_bytes) {
+  const std::string memory = std::to_string(host_memory_bytes(spec, overhead_bytes));
   const std::string quota =
       std::to_string(spec.limits.cpu_percent * (kCpuPeriodMicroseconds / 100));
   const std::string processes = std::to_string(spec.limits.processes);
@@ -102,7 +102,7 @@ std::vector<Setting> settings_of(const MachineSpec& spec) {
 
 }  // namespace
 
-ControlGroup ControlGroup::create(const MachineSpec& spec) {
+ControlGroup ControlGroup::create(const MachineSpec& spec, std::uint64_t overhead_bytes) {
   ControlGroup group;
   const auto groups = own_groups();
   const std::string name = std::string(kPrefix) + std::to_string(::getpid());
@@ -142,7 +142,7 @@ ControlGroup ControlGroup::create(const MachineSpec& spec) {
     }
     return false;
   };
-  for (const Setting& setting : settings_of(spec)) {
+  for (const Setting& setting : settings_of(spec, overhead_bytes)) {
     if (apply_v1(setting) || apply_v2(setting)) continue;
     log::warning("machine.unlimited", {{"name", spec.name},
                                        {"controller", setting.controller},

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -18,8 +19,9 @@ namespace mutua::vm::uml {
 // killed leaves an empty group behind; the next one removes it.
 class ControlGroup {
  public:
-  // The memory limit is the guest's memory, a quarter more, and 64 MiB for the host's own books.
-  static ControlGroup create(const MachineSpec& spec);
+  // The memory limit is the guest's memory, a quarter more, 64 MiB for the host's own books, and
+  // the engine's overhead.
+  static ControlGroup create(const MachineSpec& spec, std::uint64_t overhead_bytes = 0);
 
   ControlGroup(ControlGroup&&) = default;
   ControlGroup& operator=(ControlGroup&&) = default;

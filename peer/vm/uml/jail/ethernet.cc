@@ -76,6 +76,17 @@ MacAddress guest_mac(std::uint32_t address) {
           static_cast<std::uint8_t>(address)};
 }
 
+std::string print_mac(const MacAddress& mac) {
+  std::string text;
+  for (const std::uint8_t byte : mac) {
+    constexpr char digits[] = "0123456789abcdef";
+    if (!text.empty()) text += ':';
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
 MacAddress gateway_mac() {
   MacAddress mac = guest_mac(kGatewayAddress);
   mac[0] = 0x52;

@@ -35,6 +35,7 @@ inline constexpr std::uint32_t kDnsAddress = 0x0afffffd;      // 10.255.255.253
 
 // Derived from the guest's address: stable over restarts and restores, and locally administered.
 MacAddress guest_mac(std::uint32_t address);
+std::string print_mac(const MacAddress& mac);  // "02:00:0a:00:00:01"
 // libslirp's own for its address.
 MacAddress gateway_mac();
 

@@ -78,7 +78,7 @@ Result<void> run_apart(const Work& work, const std::string& operation) {
   return {};
 }
 
-// A mount of one file, attached nowhere yet.
+// A mount of one file or folder, attached nowhere yet.
 Result<UniqueFd> clone_mount(const JailFile& file) {
   UniqueFd tree(::open_tree(AT_FDCWD, file.host_path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (!tree) return errno_error(errno, "open " + file.host_path.string());
@@ -87,7 +87,13 @@ Result<UniqueFd> clone_mount(const JailFile& file) {
 
 Result<void> attach_file(const std::filesystem::path& root, const JailFile& file, int tree) {
   const std::filesystem::path target = root / file.name;
-  TRY(write_text(target, "", O_CREAT | O_EXCL));
+  struct stat status {};
+  if (::fstat(tree, &status) != 0) return errno_error(errno, "stat " + file.host_path.string());
+  if (!S_ISDIR(status.st_mode)) {
+    TRY(write_text(target, "", O_CREAT | O_EXCL));
+  } else if (::mkdir(target.c_str(), 0755) != 0) {
+    return errno_error(errno, "make /" + file.name);
+  }
   if (::move_mount(tree, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return errno_error(errno, "attach " + file.host_path.string());
   }

@@ -31,7 +31,7 @@ Result<pid_t> fork_into(std::uint64_t namespaces, const JailUser& user);
 // For the parent: gives the child's user namespace its one user. Does nothing without one.
 Result<void> map_ids(pid_t child, const JailUser& user);
 
-// A file of the host's that the jail sees as /<name>.
+// A file or folder of the host's that the jail sees as /<name>; folders without mounts below them.
 struct JailFile {
   std::filesystem::path host_path;
   std::string name;

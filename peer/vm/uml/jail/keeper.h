@@ -3,6 +3,7 @@
 #include "base/unique_fd.h"
 #include "peer/vm/machine.h"
 #include "peer/vm/uml/control.h"
+#include "peer/vm/uml/jail/guest_program.h"
 #include "peer/vm/uml/jail/jail.h"
 
 namespace mutua::vm::uml {
@@ -12,10 +13,9 @@ namespace mutua::vm::uml {
 // every process of the machine.
 //
 //   warden -> keeper   go                the ids are mapped and the limits set
-//                      mconsole          a command for the guest's kernel
-//                      take              milliseconds, a new line, the command for a snapshot
+//                      stop              ask the guest to shut down
+//                      take              milliseconds, a new line, "leave" or "go on"
 //   keeper -> warden   started
-//                      mconsole          what the guest's kernel answered
 //                      taken, untaken    how that went
 //                      failed            why the guest's kernel was not started
 //                      ended             "exit 0", "signal 9", …
@@ -24,7 +24,7 @@ struct KeeperPipes {
   UniqueFd console;   // the guest's output
   UniqueFd ethernet;  // the guest's end of the virtual network
 };
-[[noreturn]] void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden,
-                             KeeperPipes pipes);
+[[noreturn]] void run_keeper(const MachineSpec& spec, const JailUser& user, GuestProgram& guest,
+                             Channel warden, KeeperPipes pipes);
 
 }  // namespace mutua::vm::uml

@@ -129,6 +129,68 @@ constexpr int kMachine[] = {
     SCMP_SYS(connect),
 };
 
+constexpr int kEmulator[] = {
+    // files
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(preadv),
+    SCMP_SYS(pwritev),
+    SCMP_SYS(pwritev2),
+    SCMP_SYS(lstat),
+    SCMP_SYS(statx),
+    SCMP_SYS(statfs),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(chdir),
+    SCMP_SYS(fchdir),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(unlink),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(fsync),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(dup3),
+    SCMP_SYS(memfd_create),
+    // events
+    SCMP_SYS(pipe2),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(signalfd4),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(pselect6),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(timerfd_settime),
+    // processes and threads
+    SCMP_SYS(execve),
+    SCMP_SYS(wait4),
+    SCMP_SYS(prctl),
+    SCMP_SYS(arch_prctl),
+    SCMP_SYS(seccomp),
+    SCMP_SYS(set_tid_address),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(rseq),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(prlimit64),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(get_mempolicy),
+    SCMP_SYS(set_mempolicy),
+    SCMP_SYS(rt_sigtimedwait),
+    SCMP_SYS(rt_sigpending),
+    SCMP_SYS(rt_sigsuspend),
+    SCMP_SYS(tkill),
+};
+
 constexpr int kIncoming[] = {SCMP_SYS(accept), SCMP_SYS(accept4)};
 constexpr int kOutgoing[] = {SCMP_SYS(connect), SCMP_SYS(bind)};
 
@@ -188,6 +250,17 @@ Result<void> allow_machine_calls() {
       .allow(kMachine)
       .allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0})
       .allow_if(SCMP_SYS(socket), argument_is(0, AF_UNIX))
+      .allow_if(SCMP_SYS(socketpair), argument_is(0, AF_UNIX))
+      .pretend_missing(SCMP_SYS(clone3))
+      .load();
+}
+
+Result<void> allow_emulator_calls() {
+  return Filter()
+      .allow(kMemoryAndTime)
+      .allow(kDescriptors)
+      .allow(kEmulator)
+      .allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0})
       .allow_if(SCMP_SYS(socketpair), argument_is(0, AF_UNIX))
       .pretend_missing(SCMP_SYS(clone3))
       .load();

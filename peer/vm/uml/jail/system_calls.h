@@ -11,6 +11,10 @@ namespace mutua::vm::uml {
 // other than AF_UNIX, and the host's rarer interfaces are not among it.
 Result<void> allow_machine_calls();
 
+// What QEMU with one processor and its keeper use; QEMU itself then forbids its threads to start
+// programs. No ptrace, no timers that signal, no sockets but a pair.
+Result<void> allow_emulator_calls();
+
 // What the network process uses once its ports listen. `connects`: it may open connections.
 enum class Connects { no, yes };
 Result<void> allow_network_calls(Connects connects);

@@ -117,12 +117,6 @@ void Take::take_back() {
   if (!taken.ok()) log::warning("machine.take_leftover", {{"reason", taken.error().message()}});
 }
 
-std::string Take::command() const {
-  const std::string folder = std::string("/") + kSnapshotFolder + '/';
-  return "snapshot " + folder + kMemoryName + " copy=0:" + folder + kDiskName +
-         (request_.after == SnapshotRequest::After::leave ? " final" : "");
-}
-
 bool Take::is_within(std::uint64_t most_bytes) const {
   std::error_code failure;
   int files = 0;

@@ -12,6 +12,9 @@ namespace mutua::vm::uml {
 
 // The jail's folder, empty but while a snapshot is taken.
 inline constexpr const char* kSnapshotFolder = "snapshot";
+// What the guest program writes there.
+inline constexpr const char* kSnapshotMemory = "/snapshot/memory";
+inline constexpr const char* kSnapshotDisk = "/snapshot/disk";
 
 // A snapshot under way, as the warden sees it. The guest's kernel writes into a folder beside the
 // wanted files, lent to its jail for just that time; what it made is looked at like anything else
@@ -25,9 +28,6 @@ class Take {
   Take(Take&& other) noexcept;
   Take& operator=(Take&&) = delete;
   ~Take();
-
-  // For the guest's mconsole.
-  std::string command() const;
 
   // False when the folder holds more than `most_bytes` of the disk, or more files than a snapshot
   // needs.

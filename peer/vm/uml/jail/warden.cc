@@ -25,8 +25,6 @@
 #include "peer/vm/uml/jail/keeper.h"
 #include "peer/vm/uml/jail/network.h"
 #include "peer/vm/uml/jail/take.h"
-#include "peer/vm/uml/kernel_file.h"
-#include "peer/vm/uml/snapshot_file.h"
 #include "peer/vm/uml/spec_text.h"
 
 namespace mutua::vm::uml {
@@ -89,31 +87,6 @@ Result<void> give_disk(const std::filesystem::path& path, const JailUser& user) 
   return {};
 }
 
-// The kernel checks its snapshot again, with the processor and its own addresses; this needs no
-// process yet, and knows what the spec says.
-Result<void> check_snapshot(const MachineSpec& spec) {
-  const SnapshotFile file = TRY(SnapshotFile::open(*spec.memory_snapshot));
-  const SnapshotHeader& header = file.header();
-  const auto refuse = [&spec](const char* what, const std::string& has, const std::string& wanted) {
-    return errorf("snapshot %s: %s %s, not %s", spec.memory_snapshot->c_str(), what, has.c_str(),
-                  wanted.c_str());
-  };
-  const std::string build_id = TRY(read_kernel_build_id(spec.kernel));
-  if (header.build_id_text() != build_id) {
-    return refuse("taken by the kernel with build id", header.build_id_text(), build_id);
-  }
-  if (header.memory_bytes() != spec.memory_bytes) {
-    return refuse("its machine's bytes of memory are", std::to_string(header.memory_bytes()),
-                  std::to_string(spec.memory_bytes));
-  }
-  // Another address would have no network: frames and ports go by the spec's.
-  const std::string address = header.boot_argument("mutua.address").value_or("unknown");
-  if (address != spec.address + "/8") {
-    return refuse("its machine's address is", address, spec.address + "/8");
-  }
-  return {};
-}
-
 // Memory, at worst a run for every page, and a disk without holes.
 std::uint64_t most_snapshot_bytes(const MachineSpec& spec) {
   std::error_code failure;
@@ -121,18 +94,10 @@ std::uint64_t most_snapshot_bytes(const MachineSpec& spec) {
   return spec.memory_bytes + spec.memory_bytes / 128 + (failure ? 0 : disk) + (4 << 20);
 }
 
-// What a guest's kernel calls a snapshot must be one before it gets that name.
-Result<void> check_result(const Take& take, const SnapshotReport& report) {
-  const SnapshotFile file = TRY(SnapshotFile::open(take.memory_file()));
-  if (file.header().page_count != report.pages || file.header().file_bytes != report.bytes) {
-    return errorf("the guest's kernel reports another snapshot than it wrote");
-  }
-  return {};
-}
-
 class Warden {
  public:
-  Warden(const MachineSpec& spec, const Channel& daemon) : spec_(spec), daemon_(daemon) {}
+  Warden(const MachineSpec& spec, GuestProgram& guest, const Channel& daemon)
+      : spec_(spec), guest_(guest), daemon_(daemon) {}
 
   Exit run() {
     auto started = start();
@@ -148,9 +113,9 @@ class Warden {
 
  private:
   Result<void> start() {
-    if (spec_.memory_snapshot) TRY(check_snapshot(spec_));
+    TRY(guest_.prepare(spec_));
     log_ = TRY(ConsoleLog::open(spec_.console_log));
-    group_ = ControlGroup::create(spec_);
+    group_ = ControlGroup::create(spec_, guest_.overhead_bytes());
     machine_user_ = choose_jail_user(Part::machine);
     const JailUser network_user = choose_jail_user(Part::network);
     TRY(give_disk(spec_.scratch_disk, machine_user_));
@@ -161,7 +126,7 @@ class Warden {
     UniqueFd console_end(console[1]);
     if (::fcntl(console_.get(), F_SETFL, O_NONBLOCK) != 0) return errno_error(errno, "fcntl");
     int ethernet[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ethernet) != 0) {
+    if (::socketpair(AF_UNIX, guest_.ethernet_type() | SOCK_CLOEXEC, 0, ethernet) != 0) {
       return errno_error(errno, "socketpair");
     }
     UniqueFd guest_end(ethernet[0]);
@@ -172,7 +137,7 @@ class Warden {
     }));
     TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user_, &door_,
                     [&](Channel channel) {
-                      run_keeper(spec_, machine_user_, std::move(channel),
+                      run_keeper(spec_, machine_user_, guest_, std::move(channel),
                                  KeeperPipes{std::move(console_end), std::move(guest_end)});
                     }));
     return {};
@@ -242,7 +207,7 @@ class Warden {
       const char* end = message.rest.data() + message.rest.size();
       (void)std::from_chars(message.rest.data(), end, grace);
       stop_deadline_ = steady_clock::now() + milliseconds(grace);
-      (void)keeper_.channel.send("mconsole", "cad");
+      (void)keeper_.channel.send("stop");
     }
   }
 
@@ -251,7 +216,9 @@ class Warden {
     auto begun = [&]() -> Result<void> {
       const SnapshotRequest request = TRY(snapshot_request_from_text(text));
       take_.emplace(TRY(Take::begin(request, machine_user_, door_)));
-      const std::string order = std::to_string(request.deadline.count()) + '\n' + take_->command();
+      const bool leaves = request.after == SnapshotRequest::After::leave;
+      const std::string order =
+          std::to_string(request.deadline.count()) + (leaves ? "\nleave" : "\ngo on");
       if (!keeper_.channel.send("take", order)) return errorf("the keeper does not listen");
       return {};
     }();
@@ -273,7 +240,7 @@ class Warden {
 
   Result<void> complete_take(const std::string& answer) {
     const SnapshotReport report = TRY(snapshot_report_from_text(answer));
-    TRY(check_result(*take_, report));
+    TRY(guest_.check_result(take_->memory_file(), report));
     return take_->hand_over();
   }
 
@@ -366,6 +333,7 @@ class Warden {
   }
 
   const MachineSpec& spec_;
+  GuestProgram& guest_;
   const Channel& daemon_;
   // Declared before the children: the group is removed after they are gone.
   std::optional<ControlGroup> group_;
@@ -387,10 +355,10 @@ class Warden {
 
 }  // namespace
 
-void run_warden(const MachineSpec& spec, const Channel& daemon) {
+void run_warden(const MachineSpec& spec, GuestProgram& guest, const Channel& daemon) {
   Exit exit;
   {
-    Warden warden(spec, daemon);
+    Warden warden(spec, guest, daemon);
     exit = warden.run();
   }
   (void)daemon.send("exited", std::string(to_string(exit.reason)) + '\n' + exit.detail);

@@ -140,11 +140,12 @@ struct Listener {
 class MachineTest : public testing::Test {
  protected:
   void SetUp() override {
-    const char* kernel = std::getenv("MUTUA_KERNEL");
+    const char* kernel = std::getenv(kernel_variable());
     const char* base = std::getenv("MUTUA_BASE_IMAGE");
     if (!kernel || !base) {
-      GTEST_SKIP() << "MUTUA_KERNEL and MUTUA_BASE_IMAGE are not set: no machine is booted. "
-                      "See peer/vm/uml/kernel/build.sh and peer/vm/uml/base/build.sh";
+      GTEST_SKIP() << kernel_variable()
+                   << " and MUTUA_BASE_IMAGE are not set: no machine is booted. "
+                      "See peer/vm/*/kernel/build.sh and peer/vm/uml/base/build.sh";
     }
     kernel_ = kernel;
     base_ = base;
@@ -165,6 +166,9 @@ class MachineTest : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
+  virtual const char* kernel_variable() const { return "MUTUA_KERNEL"; }
+  virtual Engine& engine() { return engine_; }
+
   // A spec whose disk, log and name belong to it alone. Port 80 is mapped.
   MachineSpec make_spec(const std::string& label) {
     MachineSpec spec;
@@ -182,7 +186,7 @@ class MachineTest : public testing::Test {
   }
 
   std::unique_ptr<Machine> boot(const MachineSpec& spec) {
-    auto machine = engine_.start(spec);
+    auto machine = engine().start(spec);
     if (!machine.ok()) {
       ADD_FAILURE() << machine.error().message();
       return nullptr;

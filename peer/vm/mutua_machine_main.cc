@@ -8,8 +8,11 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
+#include "peer/vm/qemu/qemu_guest.h"
 #include "peer/vm/uml/jail/jail.h"
+#include "peer/vm/uml/jail/uml_guest.h"
 #include "peer/vm/uml/jail/warden.h"
 #include "peer/vm/uml/spec_text.h"
 
@@ -26,14 +29,30 @@ using namespace mutua::vm::uml;
 constexpr int kControl = 3;
 constexpr int kSpecDeadlineMilliseconds = 10'000;
 
-Result<vm::MachineSpec> receive_spec(const Channel& daemon) {
+// What the daemon wants to run, and in which engine.
+struct Order {
+  vm::MachineSpec spec;
+  std::unique_ptr<GuestProgram> guest;
+};
+
+Result<Order> receive_order(const Channel& daemon) {
   pollfd readable{daemon.fd(), POLLIN, 0};
   (void)::poll(&readable, 1, kSpecDeadlineMilliseconds);
   Message message;
-  if (daemon.receive(message) != Channel::Reception::message || message.word != "spec") {
+  Order order;
+  if (daemon.receive(message) != Channel::Reception::message) {
     return errorf("no machine to run: the daemon said nothing");
   }
-  return spec_from_text(message.rest);
+  if (message.word == "spec") {
+    order.spec = TRY(spec_from_text(message.rest));
+    order.guest = std::make_unique<UmlGuest>();
+    return order;
+  }
+  const auto end = message.rest.find('\n');
+  if (message.word != "qemu" || end == std::string::npos) return errorf("not a machine to run");
+  order.spec = TRY(spec_from_text(message.rest.substr(end + 1)));
+  order.guest = std::make_unique<vm::qemu::QemuGuest>(message.rest.substr(0, end));
+  return order;
 }
 
 }  // namespace
@@ -49,11 +68,11 @@ int main(int argc, char** argv) {
   const int kept[] = {kControl};
   close_all_but(kept);
   const Channel daemon{UniqueFd(kControl)};
-  const auto spec = receive_spec(daemon);
-  if (!spec.ok()) {
-    (void)daemon.send("exited", "failed\n" + spec.error().message());
+  const auto order = receive_order(daemon);
+  if (!order.ok()) {
+    (void)daemon.send("exited", "failed\n" + order.error().message());
     return 1;
   }
-  run_warden(*spec, daemon);
+  run_warden(order->spec, *order->guest, daemon);
   return 0;
 }
