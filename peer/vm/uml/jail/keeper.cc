@@ -15,9 +15,11 @@
 #include <charconv>
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "peer/vm/uml/cow.h"
+#include "peer/vm/uml/jail/denials.h"
 #include "peer/vm/uml/jail/ethernet.h"
 #include "peer/vm/uml/jail/mconsole.h"
 #include "peer/vm/uml/jail/system_calls.h"
@@ -149,7 +151,8 @@ void become_kernel(const MachineSpec& spec, int input, int output, int ethernet)
   ::execve(arguments[0], arguments.data(), environment);
 }
 
-Result<void> build_jail(const MachineSpec& spec, const JailUser& user) {
+// Hands `denials` the refused system calls to answer; until that is read, they wait.
+Result<void> build_jail(const MachineSpec& spec, const JailUser& user, UniqueFd denials) {
   TRY(enter_root(root_of(spec), user));
   if (::sethostname("machine", 7) != 0) return errno_error(errno, "name the jail");
   TRY(limit_resources(spec));
@@ -157,7 +160,9 @@ Result<void> build_jail(const MachineSpec& spec, const JailUser& user) {
   TRY(die_with_parent());
   // The guest's kernel runs as the same user; it shall not trace the keeper.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  return allow_machine_calls();
+  const UniqueFd listener = TRY(watch_machine_calls());
+  if (!listener) return {};
+  return send_listener(denials.get(), listener.get());
 }
 
 // Forks the guest's kernel; the error of a failed exec comes back through a pipe that exec closes.
@@ -246,10 +251,10 @@ Result<void> wait_for_go(const Channel& warden) {
 }
 
 Result<void> run(const MachineSpec& spec, const JailUser& user, const Channel& warden,
-                 const KeeperPipes& pipes) {
+                 KeeperPipes pipes) {
   TRY(die_with_parent());
   TRY(wait_for_go(warden));
-  const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get()};
+  const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get(), pipes.denials.get()};
   close_all_but(kept);
   if (::dup2(pipes.console.get(), 1) < 0 || ::dup2(pipes.console.get(), 2) < 0) {
     return errno_error(errno, "redirect the keeper's output");
@@ -265,7 +270,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, const Channel& w
   int input[2];
   if (::pipe2(input, O_CLOEXEC) != 0) return errno_error(errno, "pipe");
 
-  TRY(build_jail(spec, user));
+  TRY(build_jail(spec, user, std::move(pipes.denials)));
   const pid_t kernel = TRY(start_kernel(spec, pipes, input[0]));
   (void)warden.send("started");
   keep(kernel, warden, child_signals.get());
@@ -274,7 +279,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, const Channel& w
 }  // namespace
 
 void run_keeper(const MachineSpec& spec, const JailUser& user, Channel warden, KeeperPipes pipes) {
-  const auto outcome = run(spec, user, warden, pipes);
+  const auto outcome = run(spec, user, warden, std::move(pipes));
   (void)warden.send("failed", outcome.ok() ? "the keeper returned" : outcome.error().message());
   ::_exit(1);
 }
