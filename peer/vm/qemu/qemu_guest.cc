@@ -104,9 +104,10 @@ Result<uml::CowHeader> fill_disk(const MachineSpec& spec) {
 }
 
 std::string boot_line(const MachineSpec& spec) {
-  std::string line = "console=ttyS0 root=/dev/vda rw init=/init panic=-1 mutua.hostname=" +
-                     spec.name + " mutua.address=" + spec.address +
-                     "/8 mutua.gateway=" + uml::print_address(uml::kGatewayAddress);
+  std::string line =
+      "console=ttyS0 root=/dev/vda rw init=/init panic=-1 mutua.hostname=" + spec.name +
+      " mutua.address=" + spec.address +
+      "/8 mutua.gateway=" + uml::print_address(uml::kGatewayAddress);
   if (!spec.instance.empty()) line += " mutua.instance=" + spec.instance;
   // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
   if (spec.outbound == Outbound::yes) line += " mutua.dns=" + uml::print_address(uml::kDnsAddress);
@@ -168,7 +169,7 @@ uml::JailRoot QemuGuest::root(const MachineSpec& spec) const {
   return root;
 }
 
-Result<void> QemuGuest::allow_calls() const { return uml::allow_emulator_calls(); }
+Result<UniqueFd> QemuGuest::watch_calls() const { return uml::watch_emulator_calls(); }
 
 std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
   const std::string megabytes = std::to_string(spec.memory_bytes >> 10) + "K";
