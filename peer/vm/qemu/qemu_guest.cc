@@ -170,7 +170,7 @@ uml::JailRoot QemuGuest::root(const MachineSpec& spec) const {
   return root;
 }
 
-Result<void> QemuGuest::allow_calls() const { return uml::allow_emulator_calls(); }
+Result<UniqueFd> QemuGuest::watch_calls() const { return uml::watch_emulator_calls(); }
 
 std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
   const std::string megabytes = std::to_string(spec.memory_bytes >> 10) + "K";

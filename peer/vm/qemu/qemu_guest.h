@@ -21,7 +21,7 @@ class QemuGuest final : public uml::GuestProgram {
   Result<void> check_result(const std::filesystem::path& memory_file,
                             const SnapshotReport& report) const override;
   uml::JailRoot root(const MachineSpec& spec) const override;
-  Result<void> allow_calls() const override;
+  Result<UniqueFd> watch_calls() const override;
   std::vector<std::string> arguments(const MachineSpec& spec) const override;
   std::vector<std::string> environment() const override;
   bool has_fixed_addresses() const override { return false; }

@@ -122,7 +122,7 @@ class Machine:
     `disk`, another machine's, is copied for a boot."""
 
     def __init__(self, folder, name, image, memory_mib=64, snapshot=None, instance="", disk=None,
-                 time_namespace=None):
+                 processes=2000, time_namespace=None):
         self.name = f"{name}-{os.getpid()}"
         self.folder = folder
         self.cow = folder / f"{name}.cow"
@@ -140,7 +140,7 @@ class Machine:
             "name": self.name, "kernel": machines.kernel(), "base_disk": image,
             "scratch_disk": self.cow, "memory_bytes": memory_mib << 20, "address": "10.0.0.1",
             "port": "tcp 127.0.0.1 0-0 80", "outbound": "no", "cpu_percent": 100,
-            "processes": 2000, "console_log": self.console, "run_dir": folder}
+            "processes": processes, "console_log": self.console, "run_dir": folder}
         if snapshot:
             self.spec["memory_snapshot"] = snapshot.memory
         if instance:

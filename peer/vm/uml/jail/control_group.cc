@@ -169,4 +169,17 @@ void ControlGroup::add(pid_t pid) const {
   }
 }
 
+bool ControlGroup::ran_out_of_memory() const {
+  for (const fs::path& folder : folders_) {
+    for (const char* file : {"memory.events", "memory.oom_control"}) {
+      std::ifstream counters(folder / file);
+      std::string key;
+      for (std::uint64_t value = 0; counters >> key >> value;) {
+        if (key == "oom_kill" && value > 0) return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace mutua::vm::uml

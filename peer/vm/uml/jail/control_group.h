@@ -30,6 +30,9 @@ class ControlGroup {
 
   void add(pid_t pid) const;
 
+  // Whether the host's kernel has killed a process of it for want of memory.
+  bool ran_out_of_memory() const;
+
  private:
   ControlGroup() = default;
 

@@ -37,8 +37,8 @@ class GuestProgram {
 
   // In the keeper, in this order. root() is what the jail shall hold.
   virtual JailRoot root(const MachineSpec& spec) const = 0;
-  // The seccomp filter, which keeper and program share.
-  virtual Result<void> allow_calls() const = 0;
+  // Installs the seccomp filter, which keeper and program share (watch_machine_calls()).
+  virtual Result<UniqueFd> watch_calls() const = 0;
   // The program's path within the jail, its arguments, its environment.
   virtual std::vector<std::string> arguments(const MachineSpec& spec) const = 0;
   virtual std::vector<std::string> environment() const = 0;

@@ -16,9 +16,11 @@
 #include <charconv>
 #include <csignal>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "peer/vm/uml/cow.h"
+#include "peer/vm/uml/jail/denials.h"
 
 namespace mutua::vm::uml {
 namespace {
@@ -76,7 +78,9 @@ void become_guest(const MachineSpec& spec, const GuestProgram& guest,
   ::execve(arguments[0].c_str(), pointers_to(arguments).data(), pointers_to(environment).data());
 }
 
-Result<void> build_jail(const MachineSpec& spec, const JailUser& user, const GuestProgram& guest) {
+// Hands `denials` the refused system calls to answer; until that is read, they wait.
+Result<void> build_jail(const MachineSpec& spec, const JailUser& user, const GuestProgram& guest,
+                        UniqueFd denials) {
   TRY(enter_root(guest.root(spec), user));
   if (::sethostname("machine", 7) != 0) return errno_error(errno, "name the jail");
   TRY(limit_resources(spec));
@@ -84,7 +88,9 @@ Result<void> build_jail(const MachineSpec& spec, const JailUser& user, const Gue
   TRY(die_with_parent());
   // The guest program runs as the same user; it shall not trace the keeper.
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  return guest.allow_calls();
+  const UniqueFd listener = TRY(guest.watch_calls());
+  if (!listener) return {};
+  return send_listener(denials.get(), listener.get());
 }
 
 // Forks the guest program; the error of a failed exec comes back through a pipe that exec closes.
@@ -174,10 +180,10 @@ Result<void> wait_for_go(const Channel& warden) {
 }
 
 Result<void> run(const MachineSpec& spec, const JailUser& user, GuestProgram& guest,
-                 const Channel& warden, const KeeperPipes& pipes) {
+                 const Channel& warden, KeeperPipes pipes) {
   TRY(die_with_parent());
   TRY(wait_for_go(warden));
-  const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get()};
+  const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get(), pipes.denials.get()};
   close_all_but(kept);
   if (::dup2(pipes.console.get(), 1) < 0 || ::dup2(pipes.console.get(), 2) < 0) {
     return errno_error(errno, "redirect the keeper's output");
@@ -201,7 +207,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, GuestProgram& gu
   UniqueFd own_control(control[0]);
   UniqueFd guest_control(control[1]);
 
-  TRY(build_jail(spec, user, guest));
+  TRY(build_jail(spec, user, guest, std::move(pipes.denials)));
   TRY(guest.make_files(spec));
   const pid_t program = TRY(start_guest(
       spec, guest, {input[0], pipes.console.get(), pipes.ethernet.get(), guest_control.get()}));
@@ -216,7 +222,7 @@ Result<void> run(const MachineSpec& spec, const JailUser& user, GuestProgram& gu
 
 void run_keeper(const MachineSpec& spec, const JailUser& user, GuestProgram& guest, Channel warden,
                 KeeperPipes pipes) {
-  const auto outcome = run(spec, user, guest, warden, pipes);
+  const auto outcome = run(spec, user, guest, warden, std::move(pipes));
   (void)warden.send("failed", outcome.ok() ? "the keeper returned" : outcome.error().message());
   ::_exit(1);
 }

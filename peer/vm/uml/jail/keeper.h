@@ -23,6 +23,7 @@ namespace mutua::vm::uml {
 struct KeeperPipes {
   UniqueFd console;   // the guest's output
   UniqueFd ethernet;  // the guest's end of the virtual network
+  UniqueFd denials;   // for send_listener()
 };
 [[noreturn]] void run_keeper(const MachineSpec& spec, const JailUser& user, GuestProgram& guest,
                              Channel warden, KeeperPipes pipes);

@@ -199,7 +199,9 @@ constexpr unsigned long kNewNamespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEW
 
 class Filter {
  public:
-  Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM)), seccomp_release) {
+  // `otherwise` is what happens to calls that no rule names.
+  explicit Filter(std::uint32_t otherwise = SCMP_ACT_ERRNO(EPERM))
+      : context_(seccomp_init(otherwise), seccomp_release) {
     if (!context_) failure_ = -ENOMEM;
   }
 
@@ -224,6 +226,9 @@ class Filter {
     return {};
   }
 
+  // After load() of a filter that notifies.
+  UniqueFd listener() const { return UniqueFd(seccomp_notify_fd(context_.get())); }
+
  private:
   void rule(std::uint32_t action, int call, const scmp_arg_cmp* condition = nullptr) {
     if (failure_ != 0) return;
@@ -241,30 +246,48 @@ scmp_arg_cmp argument_is(unsigned index, std::uint64_t value) {
   return {index, SCMP_CMP_EQ, value, 0};
 }
 
-}  // namespace
-
-Result<void> allow_machine_calls() {
-  return Filter()
-      .allow(kMemoryAndTime)
+void list_machine_calls(Filter& filter) {
+  filter.allow(kMemoryAndTime)
       .allow(kDescriptors)
       .allow(kMachine)
       .allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0})
       .allow_if(SCMP_SYS(socket), argument_is(0, AF_UNIX))
       .allow_if(SCMP_SYS(socketpair), argument_is(0, AF_UNIX))
-      .pretend_missing(SCMP_SYS(clone3))
-      .load();
+      .pretend_missing(SCMP_SYS(clone3));
 }
 
-Result<void> allow_emulator_calls() {
-  return Filter()
-      .allow(kMemoryAndTime)
+void list_emulator_calls(Filter& filter) {
+  filter.allow(kMemoryAndTime)
       .allow(kDescriptors)
       .allow(kEmulator)
       .allow_if(SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, kNewNamespaces, 0})
       .allow_if(SCMP_SYS(socketpair), argument_is(0, AF_UNIX))
       .pretend_missing(SCMP_SYS(clone3))
-      .load();
+      .pretend_missing(SCMP_SYS(io_uring_setup));
 }
+
+Result<void> allow(void (*list_calls)(Filter&)) {
+  Filter filter;
+  list_calls(filter);
+  return filter.load();
+}
+
+Result<UniqueFd> watch(void (*list_calls)(Filter&)) {
+  Filter filter(SCMP_ACT_NOTIFY);
+  list_calls(filter);
+  if (filter.load().ok()) return filter.listener();
+  // A container that watches its own calls leaves no listener to its processes.
+  TRY(allow(list_calls));
+  return UniqueFd();
+}
+
+}  // namespace
+
+Result<void> allow_machine_calls() { return allow(list_machine_calls); }
+
+Result<UniqueFd> watch_machine_calls() { return watch(list_machine_calls); }
+
+Result<UniqueFd> watch_emulator_calls() { return watch(list_emulator_calls); }
 
 Result<void> allow_network_calls(Connects connects) {
   Filter filter;

@@ -131,7 +131,7 @@ JailRoot UmlGuest::root(const MachineSpec& spec) const {
   return root;
 }
 
-Result<void> UmlGuest::allow_calls() const { return allow_machine_calls(); }
+Result<UniqueFd> UmlGuest::watch_calls() const { return watch_machine_calls(); }
 
 std::vector<std::string> UmlGuest::arguments(const MachineSpec& spec) const {
   return spec.memory_snapshot ? resume_arguments(spec) : boot_arguments(spec);

@@ -13,7 +13,7 @@ class UmlGuest final : public GuestProgram {
   Result<void> check_result(const std::filesystem::path& memory_file,
                             const SnapshotReport& report) const override;
   JailRoot root(const MachineSpec& spec) const override;
-  Result<void> allow_calls() const override;
+  Result<UniqueFd> watch_calls() const override;
   std::vector<std::string> arguments(const MachineSpec& spec) const override;
   std::vector<std::string> environment() const override;
   // With a randomized heap it counts the gap before it as memory and pays page tables for it; and

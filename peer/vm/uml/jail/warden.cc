@@ -18,9 +18,11 @@
 #include <string_view>
 #include <utility>
 
+#include "base/log.h"
 #include "base/unique_fd.h"
 #include "peer/vm/uml/jail/console_log.h"
 #include "peer/vm/uml/jail/control_group.h"
+#include "peer/vm/uml/jail/denials.h"
 #include "peer/vm/uml/jail/jail.h"
 #include "peer/vm/uml/jail/keeper.h"
 #include "peer/vm/uml/jail/network.h"
@@ -129,17 +131,24 @@ class Warden {
     if (::socketpair(AF_UNIX, guest_.ethernet_type() | SOCK_CLOEXEC, 0, ethernet) != 0) {
       return errno_error(errno, "socketpair");
     }
+    int denials[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, denials) != 0) {
+      return errno_error(errno, "socketpair");
+    }
+    denials_.emplace(spec_.name, UniqueFd(denials[0]));
+    UniqueFd denials_end(denials[1]);
     UniqueFd guest_end(ethernet[0]);
     UniqueFd network_end(ethernet[1]);
 
     TRY(start_child(network_, kOwnNamespaces, network_user, nullptr, [&](Channel channel) {
       run_network(spec_, network_user, std::move(channel), std::move(network_end));
     }));
-    TRY(start_child(keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user_, &door_,
-                    [&](Channel channel) {
-                      run_keeper(spec_, machine_user_, guest_, std::move(channel),
-                                 KeeperPipes{std::move(console_end), std::move(guest_end)});
-                    }));
+    TRY(start_child(
+        keeper_, kOwnNamespaces | CLONE_NEWNET, machine_user_, &door_, [&](Channel channel) {
+          run_keeper(
+              spec_, machine_user_, guest_, std::move(channel),
+              KeeperPipes{std::move(console_end), std::move(guest_end), std::move(denials_end)});
+        }));
     return {};
   }
 
@@ -163,10 +172,9 @@ class Warden {
 
   void turn() {
     pollfd events[] = {
-        {daemon_.fd(), POLLIN, 0},
-        {keeper_.channel.fd(), POLLIN, 0},
-        {network_.channel.fd(), POLLIN, 0},
-        {console_.get(), POLLIN, 0},
+        {daemon_.fd(), POLLIN, 0},          {keeper_.channel.fd(), POLLIN, 0},
+        {network_.channel.fd(), POLLIN, 0}, {console_.get(), POLLIN, 0},
+        {denials_->fd(), POLLIN, 0},
     };
     int timeout = -1;
     if (stop_deadline_) {
@@ -184,6 +192,7 @@ class Warden {
     if (::poll(events, std::size(events), timeout) <= 0) return;
     if ((events[3].revents & POLLIN) != 0) copy_console();
     if ((events[3].revents & (POLLIN | POLLHUP)) == POLLHUP) console_.reset();
+    if (events[4].revents != 0) denials_->handle_readable();
     if (events[1].revents != 0) hear_keeper();
     if (events[2].revents != 0 && !exit_) hear_network();
     if (events[0].revents != 0 && !exit_) hear_daemon();
@@ -305,7 +314,12 @@ class Warden {
   }
 
   void finish(Exit::Reason reason, std::string detail) {
-    if (!exit_) exit_ = Exit{reason, std::move(detail)};
+    if (exit_) return;
+    if (reason != Exit::Reason::halted && group_ && group_->ran_out_of_memory()) {
+      log::warning("machine.out_of_memory", {{"name", spec_.name}});
+      detail += "; it wanted more than the host's memory that it may use";
+    }
+    exit_ = Exit{reason, std::move(detail)};
   }
 
   void copy_console() {
@@ -341,6 +355,7 @@ class Warden {
   UniqueFd console_;
   JailUser machine_user_;
   JailDoor door_;
+  std::optional<Denials> denials_;
   std::optional<Take> take_;
   Child network_;
   Child keeper_;
