@@ -212,6 +212,23 @@ upstream = {self.authority_host.address}:53
             raise DemoError(f"nsupdate: {done.stderr.strip()}")
         return labels
 
+    # -- an owner at work --
+
+    def pack_into(self, peer, machine, folder):
+        """Copies a folder's content into a machine of the owner's."""
+        packed = subprocess.run(["tar", "-C", folder, "--owner=0", "--group=0", "-c", "."],
+                                stdout=subprocess.PIPE, check=True).stdout
+        done = peer.host.run([self.programs / "mutua", "--peer-socket", peer.socket, "machine", "run",
+                              "--stdin", machine, "tar x -C /"], check=False, input=packed, text=False,
+                             timeout=60)
+        if done.returncode != 0:
+            raise DemoError(f"copy {folder} into {machine}: {done.stderr.decode()}")
+
+    def fetch_at(self, peer, url):
+        """A page that a machine of the owner's serves on its host; empty where it does not answer."""
+        done = peer.host.run(["curl", "-sS", "--max-time", "15", url], check=False, timeout=30)
+        return done.stdout if done.returncode == 0 and "</table>" in done.stdout else ""
+
     # -- the client --
 
     def fetch(self, url):

@@ -1,6 +1,9 @@
 """What the demo shows, in order."""
 
 import collections
+import json
+import pathlib
+import re
 import signal
 import time
 
@@ -9,23 +12,25 @@ from federation_lab import DemoError, LEASE_SECONDS, PEER_NAMES, ZONE
 SERVICE = f"shop.{ZONE}"
 URL = f"http://{SERVICE}/"
 SERVED_LIST = f"_80._tcp.{SERVICE}"
-
-def make_page():
-    """A page of half a megabyte, so that a fetch says something about bandwidth."""
-    rows = "".join(f"<tr><td>{number:05}<td>Article no. {number}, made to last<td>"
-                   f"{number * 37 % 9973 / 100:.2f}\n" for number in range(10_000))
-    return f"""\
-<!doctype html>
-<html lang="en">
-<title>The shop that does not close</title>
-<h1>Open</h1>
-<p>This page comes from a small machine that three strangers host at once.
-<table>
-{rows}</table>
-"""
+SHOP = pathlib.Path(__file__).resolve().parent / "shop"
+MEMORY_MIB = 128
+VISITS_BEFORE = 7
+STATE = re.compile(r'<p id="state">visit (\d+), of which SQLite has (\d+); process (\d+); '
+                   r'up ([\d.]+) s$', re.MULTILINE)
 
 
-PAGE = make_page()
+class State:
+    """What a page of the shop says of the machine that it comes from."""
+
+    def __init__(self, page):
+        found = STATE.search(page)
+        if not found or not page.endswith("</table>\n"):
+            raise ValueError(page[:300])
+        self.visit, self.kept, self.process = (int(found.group(n)) for n in (1, 2, 3))
+        self.uptime = float(found.group(4))
+
+    def __str__(self):
+        return f"visit {self.visit}, process {self.process}, up {self.uptime:.0f} s"
 
 
 class Story:
@@ -34,6 +39,8 @@ class Story:
         self.started = time.monotonic()
         self.served_by = collections.Counter()
         self.measured = {}
+        self.left = None  # the State in which the machine was taken
+        self.met = set()  # peers that have shown theirs
 
     # -- telling --
 
@@ -49,9 +56,11 @@ class Story:
     # -- setting up --
 
     def set_up(self):
-        print("\nMutua: one name, three machines that nobody has to trust\n", flush=True)
+        print("\nMutua: one running machine, passed on to hosts that nobody has to trust\n", flush=True)
         self.start_authority()
         self.start_peers()
+        self.keep_a_base()
+        self.open_the_shop()
         self.publish()
         self.host_on_the_others()
         self.show_served_list()
@@ -76,24 +85,55 @@ class Story:
         places = ", ".join(f"{peer.name} {peer.host.address}" for peer in self.lab.peers)
         self.tell("peers", places)
 
+    def keep_a_base(self):
+        """A bare Debian machine as it runs: what the snapshots of all services on it stand on."""
+        owner = self.lab.peers[0]
+        started = time.monotonic()
+        owner.mutua("machine", "boot", "bare", "--kernel", self.lab.kernel, "--base", self.lab.base,
+                    "--memory", str(MEMORY_MIB), "--port", "80/tcp")
+        owner.mutua("machine", "run", "bare", "sync; echo 3 > /proc/sys/vm/drop_caches")
+        booted = time.monotonic() - started
+        owner.mutua("snapshot", "take", "bare", "debian", "--leave")
+        owner.mutua("machine", "stop", "--discard", "bare")
+        self.tell(owner.name, f"boots a bare Debian machine in {booted:.1f} s and keeps it as it runs")
+
+    def open_the_shop(self):
+        owner = self.lab.peers[0]
+        started = time.monotonic()
+        owner.mutua("snapshot", "resume", "debian", "shop")
+        resumed = time.monotonic() - started
+        self.tell(owner.name, f"lets a copy go on, after {resumed:.2f} s, and opens a shop in it: "
+                              "Python and SQLite")
+        self.lab.pack_into(owner, "shop", SHOP)
+        owner.mutua("machine", "run", "shop", "kill $(pidof httpd)")
+        port = json.loads(owner.mutua("machine", "list", "--json"))[0]["ports"][0]["hostPort"]
+        url = f"http://127.0.0.1:{port}/"
+        self.lab.wait_until(lambda: self.lab.fetch_at(owner, url), 30, "the shop is open", owner.daemon)
+        while (state := State(self.lab.fetch_at(owner, url))).visit < VISITS_BEFORE:
+            pass
+        self.left = state
+        self.tell(owner.name, f"visits it until it says: {state}")
+
     def publish(self):
         owner = self.lab.peers[0]
-        page, disk = owner.folder / "index.html", owner.folder / "shop.img"
-        page.write_text(PAGE)
-        owner.mutua("disk", "create", "--base", self.lab.base, "--output", disk,
-                    "--add", f"{page}=/www/index.html")
+        owner.mutua("snapshot", "take", "shop", "shop-1")
+        taken = json.loads(owner.mutua("snapshot", "show", "shop-1", "--json"))
+        self.tell(owner.name, f"takes the machine as it runs: it stands still for "
+                              f"{taken['frozenMicroseconds'] / 1000:.0f} ms; what it adds to the base is "
+                              f"{taken['memoryBytes'] / 1024:.0f} KiB of memory and "
+                              f"{taken['diskBytes'] / 1024:.0f} KiB of disk")
         started = time.monotonic()
-        owner.mutua("publish", SERVICE, "--kernel", self.lab.kernel, "--base", self.lab.base,
-                    "--disk", disk, "--port", "80/tcp", "--check", "http:/", "--every", "2s")
+        owner.mutua("publish", SERVICE, "--from-snapshot", "shop-1", "--check", "http:/",
+                    "--every", "2s")
         self.wait_until_served(1)
-        self.tell(owner.name, f"publishes {SERVICE}: base, delta, signature; its machine answers "
-                              f"after {time.monotonic() - started:.1f} s")
+        self.tell(owner.name, f"signs and publishes it as {SERVICE}: its replica answers after "
+                              f"{time.monotonic() - started:.1f} s")
 
     def host_on_the_others(self):
         for number, peer in enumerate(self.lab.peers[1:], start=2):
             started = time.monotonic()
             peer.mutua("host", SERVICE)
-            self.tell(peer.name, "fetches it, verifies it, boots it: answers after "
+            self.tell(peer.name, "fetches it, verifies it, lets it go on: answers after "
                                  f"{time.monotonic() - started:.1f} s")
             self.wait_until_served(number)
             self.tell(self.lab.peers[0].name, f"checked the page at {peer.name} and admits it")
@@ -143,11 +183,24 @@ class Story:
         served = [peer.name for peer in self.lab.peers if peer.alive()
                   and after.get(peer.host.address, 0) > before.get(peer.host.address, 0)]
         server = served[0] if len(served) == 1 else "?"
-        if status != 0 or body != PAGE:
+        try:
+            if status != 0:
+                raise ValueError(body)
+            self.compare(server, State(body))
+        except ValueError as problem:
             self.tell("client", f"NOT ANSWERED, curl's status {status}:")
-            self.quote(body)
+            self.quote(str(problem))
             return False, server
         return True, server
+
+    def compare(self, server, state):
+        """Each replica goes on from the snapshot: its count, its processes, its uptime."""
+        if state.process != self.left.process or state.uptime <= self.left.uptime or \
+                state.visit <= self.left.visit or state.kept != state.visit:
+            raise ValueError(f"not the machine that was taken: {state}")
+        if server not in self.met:
+            self.met.add(server)
+            self.tell(server, f"the machine goes on there: {state}")
 
     def visits(self):
         """How many connections the resolver has given each address; keeps what was measured."""

@@ -18,6 +18,11 @@ def base_image():
     return os.environ.get("MUTUA_BASE_IMAGE") or _built_by("peer/vm/uml/base/build.sh")
 
 
-def _built_by(script):
-    done = subprocess.run([SOURCE / script], stdout=subprocess.PIPE, text=True, check=True)
+@functools.cache
+def debian_image():
+    return os.environ.get("MUTUA_DEBIAN_IMAGE") or _built_by("peer/vm/uml/base/build.sh", "debian")
+
+
+def _built_by(script, *arguments):
+    done = subprocess.run([SOURCE / script, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.splitlines()[-1]

@@ -13,7 +13,7 @@ DEMO = pathlib.Path(os.environ["MUTUA_SOURCE"]) / "demo" / "run"
 
 
 def environment():
-    return {**os.environ, "MUTUA_KERNEL": machines.kernel(), "MUTUA_BASE_IMAGE": machines.base_image()}
+    return {**os.environ, "MUTUA_KERNEL": machines.kernel(), "MUTUA_DEBIAN_IMAGE": machines.debian_image()}
 
 
 def left_behind():
