@@ -1,7 +1,8 @@
 /*
  * Runs in place of a resumed kernel, as native code of whoever made the snapshot: no library, no
  * stack but what the patched snapshot gives it. Tries to get out, says on its console how each try
- * went, and at last takes more memory than the machine has.
+ * went, and at last takes more memory than the machine has. HOST_PID, ABSTRACT_NAME and
+ * MOST_MEMORY_MIB come from hostile_snapshot.py.
  */
 #define NUMBER(name, value) enum { name = value }
 NUMBER(kRead, 0);
@@ -127,7 +128,7 @@ static void try_processes_without_end(void) {
 
 static void try_memory_without_end(void) {
   long got, place;
-  for (got = 0; got < 4096; ++got) {
+  for (got = 0; got < MOST_MEMORY_MIB; ++got) {
     place = call(kMmap, 0, 1 << 20, 3, 0x22, -1);
     if (place < 0) break;
     for (long i = 0; i < 1 << 20; i += 4096) ((volatile char*)place)[i] = 1;

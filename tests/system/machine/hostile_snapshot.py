@@ -9,6 +9,8 @@ import subprocess
 
 PAGE = 4096
 STACK_PAGES = 4
+# Far more than a small machine may use, and nothing that a host misses where no limit holds.
+MOST_MEMORY_MIB = 512
 CHECKSUM_AT = 4088
 SOURCE = pathlib.Path(__file__).resolve().parent / "hostile.c"
 
@@ -63,7 +65,7 @@ def compile_payload(folder, address, host_pid, abstract_name):
         ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-ffreestanding", "-nostdlib",
          "-static", "-no-pie", "-fno-pic", "-fno-stack-protector", "-fcf-protection=none",
          "-fno-asynchronous-unwind-tables", "-mcmodel=large", "-mgeneral-regs-only", "-Wl,--no-warn-rwx-segments", f"-DHOST_PID={host_pid}",
-         f'-DABSTRACT_NAME="{abstract_name}"', "-Wl,--build-id=none", "-Wl,-N", "-Wl,-e,start",
+         f'-DABSTRACT_NAME="{abstract_name}"', f"-DMOST_MEMORY_MIB={MOST_MEMORY_MIB}", "-Wl,--build-id=none", "-Wl,-N", "-Wl,-e,start",
          f"-Wl,-Ttext={address:#x}", SOURCE, "-o", folder / "hostile.elf"], check=True)
     subprocess.run(["objcopy", "-O", "binary", folder / "hostile.elf", folder / "hostile.bin"],
                    check=True)

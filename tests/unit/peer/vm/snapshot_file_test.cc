@@ -125,7 +125,7 @@ TEST(SnapshotFile, RefusesLiesByName) {
       {"magic", [](Bytes& f) { f[7] = '\r'; }},
       {"version 2", [](Bytes& f) { put(f, 8, 2, 4); }},
       {"page size", [](Bytes& f) { put(f, 12, 16384, 4); }},
-      {"truncated", [](Bytes& f) { f.resize(f.size() - 1); }},
+      {"truncated", [](Bytes& f) { f.pop_back(); }},
       {"truncated", [](Bytes& f) { f.resize(4095); }},
       {"truncated", [](Bytes& f) { f.clear(); }},
       {"truncated", [](Bytes& f) { put(f, 16, huge); }},
