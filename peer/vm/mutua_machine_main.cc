@@ -48,10 +48,16 @@ Result<Order> receive_order(const Channel& daemon) {
     order.guest = std::make_unique<UmlGuest>();
     return order;
   }
+  const auto space = message.rest.find(' ');
   const auto end = message.rest.find('\n');
-  if (message.word != "qemu" || end == std::string::npos) return errorf("not a machine to run");
+  if (message.word != "qemu" || space > end || end == std::string::npos) {
+    return errorf("not a machine to run");
+  }
+  const auto accelerator = vm::qemu::parse_accelerator(message.rest.substr(0, space));
+  if (!accelerator) return errorf("not an accelerator of QEMU's");
   order.spec = TRY(spec_from_text(message.rest.substr(end + 1)));
-  order.guest = std::make_unique<vm::qemu::QemuGuest>(message.rest.substr(0, end));
+  order.guest = std::make_unique<vm::qemu::QemuGuest>(
+      message.rest.substr(space + 1, end - space - 1), *accelerator);
   return order;
 }
 

@@ -16,8 +16,9 @@ Result<void> QemuEngine::available() const {
 
 Result<std::unique_ptr<Machine>> QemuEngine::start(const MachineSpec& spec) {
   TRY(available());
-  return uml::start_machine_program(machine_program_,
-                                    {"qemu", qemu_.string() + '\n' + uml::to_text(spec)}, spec);
+  const std::string order =
+      to_string(accelerator_) + (' ' + qemu_.string()) + '\n' + uml::to_text(spec);
+  return uml::start_machine_program(machine_program_, {"qemu", order}, spec);
 }
 
 }  // namespace mutua::vm::qemu

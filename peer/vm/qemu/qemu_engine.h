@@ -5,6 +5,7 @@
 #include <string>
 
 #include "peer/vm/machine.h"
+#include "peer/vm/qemu/accelerator.h"
 
 namespace mutua::vm::qemu {
 
@@ -14,10 +15,14 @@ namespace mutua::vm::qemu {
 // whole. A snapshot's memory is a file of its own kind (memory_file.h).
 class QemuEngine final : public Engine {
  public:
-  // `machine_program` is the mutua-machine executable, `qemu` QEMU's for this processor.
+  // `machine_program` is the mutua-machine executable, `qemu` QEMU's for this processor. Snapshots
+  // stay with the accelerator that they were taken with.
   explicit QemuEngine(std::filesystem::path machine_program,
-                      std::filesystem::path qemu = "/usr/bin/qemu-system-x86_64")
-      : machine_program_(std::move(machine_program)), qemu_(std::move(qemu)) {}
+                      std::filesystem::path qemu = "/usr/bin/qemu-system-x86_64",
+                      Accelerator accelerator = best_accelerator())
+      : machine_program_(std::move(machine_program)),
+        qemu_(std::move(qemu)),
+        accelerator_(accelerator) {}
 
   // An error tells what this host lacks: the name of a package, as a rule.
   Result<void> available() const;
@@ -27,6 +32,7 @@ class QemuEngine final : public Engine {
  private:
   std::filesystem::path machine_program_;
   std::filesystem::path qemu_;
+  Accelerator accelerator_;
 };
 
 }  // namespace mutua::vm::qemu

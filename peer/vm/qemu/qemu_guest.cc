@@ -28,8 +28,7 @@ using uml::CowFile;
 // The version pins what QEMU emulates, so that a later QEMU resumes what an earlier one took.
 constexpr const char* kMachine = "pc-i440fx-7.2";
 constexpr const char* kProcessor = "Nehalem";
-constexpr const char* kTranslationMegabytes = "32";
-// Translated code, and QEMU itself.
+// Translated code of at most 32 MiB, and QEMU itself.
 constexpr std::uint64_t kOverheadBytes = 128 << 20;
 
 constexpr const char* kLibraries = "/usr/lib/x86_64-linux-gnu";
@@ -49,7 +48,9 @@ constexpr milliseconds kCommandDeadline{10'000};
 constexpr const char* kStateName = R"({"fdname":"state"})";
 constexpr const char* kStateUri = R"({"uri":"fd:state"})";
 
-std::string machine_text() { return std::string(kMachine) + " tcg " + kProcessor; }
+std::string machine_text(Accelerator accelerator) {
+  return std::string(kMachine) + ' ' + to_string(accelerator) + ' ' + kProcessor;
+}
 
 Result<UniqueFd> open_file(const fs::path& path, int flags) {
   UniqueFd file(::open(path.c_str(), flags | O_CLOEXEC, 0600));
@@ -126,7 +127,7 @@ Result<void> QemuGuest::prepare(const MachineSpec& spec) {
   identity_.memory_bytes = spec.memory_bytes;
   identity_.kernel = TRY(digest_of_kernel(spec.kernel));
   identity_.address = spec.address;
-  identity_.machine = machine_text();
+  identity_.machine = machine_text(accelerator_);
   if (spec.memory_snapshot) {
     snapshot_ = TRY(MemoryFile::open(*spec.memory_snapshot));
     TRY(check_snapshot(spec, snapshot_->trailer(), identity_));
@@ -166,6 +167,7 @@ uml::JailRoot QemuGuest::root(const MachineSpec& spec) const {
     root.files.push_back({*spec.memory_snapshot, fs::path(kSnapshot).filename(), false, false});
   }
   root.folders = {uml::kSnapshotFolder};
+  if (accelerator_ == Accelerator::kvm) root.devices = {"kvm"};
   root.tmp_bytes = spec.memory_bytes + kTmpSlackBytes;
   return root;
 }
@@ -192,7 +194,7 @@ std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
       "-machine",
       std::string(kMachine) + ",usb=off,vmport=off,memory-backend=memory",
       "-accel",
-      std::string("tcg,tb-size=") + kTranslationMegabytes,
+      accelerator_ == Accelerator::kvm ? "kvm" : "tcg,tb-size=32",
       "-cpu",
       kProcessor,
       "-smp",

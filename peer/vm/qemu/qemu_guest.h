@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "peer/vm/qemu/accelerator.h"
 #include "peer/vm/qemu/memory_file.h"
 #include "peer/vm/qemu/qmp.h"
 #include "peer/vm/uml/jail/guest_program.h"
@@ -13,9 +14,11 @@ namespace mutua::vm::qemu {
 // copies while the guest runs and, for what changed since, once more while it stands.
 class QemuGuest final : public uml::GuestProgram {
  public:
-  explicit QemuGuest(std::filesystem::path program) : program_(std::move(program)) {}
+  QemuGuest(std::filesystem::path program, Accelerator accelerator)
+      : program_(std::move(program)), accelerator_(accelerator) {}
 
   Result<void> prepare(const MachineSpec& spec) override;
+  std::string_view complaint() const override { return "qemu: "; }
   int ethernet_type() const override;
   std::uint64_t overhead_bytes() const override;
   Result<void> check_result(const std::filesystem::path& memory_file,
@@ -43,6 +46,7 @@ class QemuGuest final : public uml::GuestProgram {
   Result<void> freeze_and_copy(const Files& files, Qmp::Deadline deadline, std::uint64_t& pages);
 
   const std::filesystem::path program_;
+  const Accelerator accelerator_;
   // From prepare() on.
   MemoryTrailer identity_;  // what a snapshot of this machine will say
   std::optional<MemoryFile> snapshot_;

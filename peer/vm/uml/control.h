@@ -15,7 +15,8 @@ namespace mutua::vm::uml {
 // a new line and the rest.
 //
 //   daemon -> machine   spec     the spec's text; first and once
-//                       qemu     in its place, for that engine: the path of QEMU, the spec's text
+//                       qemu     in its place, for that engine: a line with the accelerator and
+//                                the path of QEMU, then the spec's text
 //                       stop     milliseconds: ask the guest; kill it when they have passed
 //                       kill
 //                       freeze   hold the guest's kernel still, until

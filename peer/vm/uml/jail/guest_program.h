@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -27,6 +28,8 @@ class GuestProgram {
   // In the warden, before any process starts: makes the scratch disk what the program expects, and
   // refuses a snapshot that does not fit the spec.
   virtual Result<void> prepare(const MachineSpec& spec) = 0;
+  // How the program begins a line of its output that tells why it does not run.
+  virtual std::string_view complaint() const = 0;
   // SOCK_SEQPACKET or SOCK_DGRAM: one Ethernet frame a packet.
   virtual int ethernet_type() const = 0;
   // Of the host's memory, beside the guest's own and what every machine costs.

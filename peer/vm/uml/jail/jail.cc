@@ -103,6 +103,54 @@ Result<void> attach_file(const std::filesystem::path& root, const JailFile& file
   return restrict_mount(target, attributes);
 }
 
+// Opened before the new root hides anything: the devices' mounts, which only a user namespace
+// needs. There, nobody can make a node.
+Result<std::vector<UniqueFd>> clone_devices(const JailRoot& root, const JailUser& user) {
+  std::vector<UniqueFd> trees;
+  if (!user.in_user_namespace) return trees;
+  for (const std::string& name : root.devices) {
+    trees.push_back(TRY(clone_mount({"/dev/" + name, name, true, false})));
+  }
+  return trees;
+}
+
+Result<void> make_device(const std::filesystem::path& at, const std::string& name,
+                         const JailUser& user) {
+  const std::string host_path = "/dev/" + name;
+  struct stat status {};
+  if (::stat(host_path.c_str(), &status) != 0) return errno_error(errno, "stat " + host_path);
+  if (!S_ISCHR(status.st_mode)) return errorf("%s: not a character device", host_path.c_str());
+  if (::mknod(at.c_str(), S_IFCHR | 0600, status.st_rdev) != 0 ||
+      ::chown(at.c_str(), user.uid, user.uid) != 0) {
+    return errno_error(errno, "make " + host_path + " in the jail");
+  }
+  return {};
+}
+
+// /dev is a mount of its own, the only one on which devices work.
+Result<void> add_devices(const JailRoot& root, const JailUser& user,
+                         const std::vector<UniqueFd>& trees) {
+  if (root.devices.empty()) return {};
+  const std::filesystem::path folder = root.run_dir / "dev";
+  if (::mkdir(folder.c_str(), 0755) != 0) return errno_error(errno, "make /dev in the jail");
+  if (::mount("tmpfs", folder.c_str(), "tmpfs", MS_NOSUID | MS_NOEXEC,
+              "size=4k,nr_inodes=16,mode=0755") != 0) {
+    return errno_error(errno, "mount /dev in the jail");
+  }
+  for (std::size_t i = 0; i < root.devices.size(); ++i) {
+    const std::filesystem::path at = folder / root.devices[i];
+    if (trees.empty()) {
+      TRY(make_device(at, root.devices[i], user));
+      continue;
+    }
+    TRY(write_text(at, "", O_CREAT | O_EXCL));
+    if (::move_mount(trees[i].get(), "", AT_FDCWD, at.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+      return errno_error(errno, "attach /dev/" + root.devices[i]);
+    }
+  }
+  return restrict_mount(folder, MOUNT_ATTR_RDONLY);
+}
+
 Result<void> clear_capabilities() {
   __user_cap_header_struct header{};
   header.version = _LINUX_CAPABILITY_VERSION_3;
@@ -143,6 +191,7 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
   // The files may lie in run_dir, which the new root hides: open them first.
   std::vector<UniqueFd> trees;
   for (const JailFile& file : root.files) trees.push_back(TRY(clone_mount(file)));
+  const std::vector<UniqueFd> devices = TRY(clone_devices(root, user));
   TRY(mount_tmpfs(top, "size=256k,nr_inodes=64,mode=0755"));
   for (std::size_t i = 0; i < trees.size(); ++i) {
     TRY(attach_file(top, root.files[i], trees[i].get()));
@@ -157,6 +206,7 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
   for (const std::string& name : root.folders) {
     if (::mkdir((top / name).c_str(), 0755) != 0) return errno_error(errno, "make /" + name);
   }
+  TRY(add_devices(root, user, devices));
   if (root.tmp_bytes != 0) {
     const std::filesystem::path tmp = top / "tmp";
     if (::mkdir(tmp.c_str(), 0700) != 0) return errno_error(errno, "make /tmp in the jail");

@@ -51,6 +51,9 @@ struct JailRoot {
   std::vector<JailFile> files;
   std::vector<JailText> texts;
   std::vector<std::string> folders;  // empty ones, for lend_folder()
+  // Character devices of the host's, which `user` may open at their own paths: /dev/<name>. Root
+  // gives him nodes of his own; anyone else needs the right to the host's.
+  std::vector<std::string> devices;
   std::uint64_t tmp_bytes = 0;
 };
 Result<void> enter_root(const JailRoot& root, const JailUser& user);

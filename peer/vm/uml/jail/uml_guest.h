@@ -8,6 +8,7 @@ namespace mutua::vm::uml {
 class UmlGuest final : public GuestProgram {
  public:
   Result<void> prepare(const MachineSpec& spec) override;
+  std::string_view complaint() const override { return "restore "; }
   int ethernet_type() const override;
   std::uint64_t overhead_bytes() const override { return 0; }
   Result<void> check_result(const std::filesystem::path& memory_file,

@@ -41,8 +41,6 @@ constexpr std::uint64_t kOwnNamespaces =
 constexpr std::size_t kConsoleTurnBytes = 64 << 10;
 constexpr int kTakeWatchMilliseconds = 100;
 constexpr std::size_t kConsoleTailBytes = 4 << 10;
-// How a kernel begins the line in which it refuses a snapshot.
-constexpr std::string_view kRefusal = "restore ";
 
 std::string last_line_with(std::string_view text, std::string_view beginning) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -260,10 +258,12 @@ class Warden {
       return finish(Exit::Reason::crashed, "the keeper died");
     }
     if (reception != Channel::Reception::message) return;
-    if (message.word == "failed") return finish(Exit::Reason::failed, message.rest);
+    if (message.word == "failed") return refuse(message.rest);
     if (message.word == "taken" || message.word == "untaken") return end_take(message);
     if (message.word == "ended") {
-      if (spec_.memory_snapshot && !guest_lives_) return refuse_snapshot(message.rest);
+      if (spec_.memory_snapshot && !guest_lives_) {
+        return refuse("the snapshot was not resumed: " + message.rest);
+      }
       const bool halted = message.rest == "exit 0";
       return finish(halted ? Exit::Reason::halted : Exit::Reason::crashed, message.rest);
     }
@@ -273,11 +273,11 @@ class Warden {
     }
   }
 
-  // The kernel's last words tell why; they came before its end.
-  void refuse_snapshot(const std::string& how) {
+  // The guest program's last words tell why; they came before its end.
+  void refuse(const std::string& otherwise) {
     copy_console();
-    const auto line = last_line_with(console_tail_, kRefusal);
-    finish(Exit::Reason::failed, line.empty() ? "the snapshot was not resumed: " + how : line);
+    const auto line = last_line_with(console_tail_, guest_.complaint());
+    finish(Exit::Reason::failed, line.empty() ? otherwise : line);
   }
 
   void hear_network() {
@@ -329,7 +329,7 @@ class Warden {
       if (got <= 0) return;
       const auto output = BytesView(buffer).first(static_cast<std::size_t>(got));
       log_->append(output);
-      if (spec_.memory_snapshot && !guest_lives_) note_tail(as_text(output));
+      if (!ready_) note_tail(as_text(output));
       done += static_cast<std::size_t>(got);
     }
   }
@@ -362,7 +362,7 @@ class Warden {
   bool kernel_runs_ = false;
   bool guest_lives_ = false;
   bool ready_ = false;
-  std::string console_tail_;  // until a resumed guest lives
+  std::string console_tail_;  // until it is ready
   std::optional<std::string> bound_ports_;
   std::optional<steady_clock::time_point> stop_deadline_;
   std::optional<Exit> exit_;

@@ -194,7 +194,7 @@ TEST_F(QemuMachine, RefusesWhatDoesNotFit) {
       {"memory", "memory", [](MachineSpec& s) { s.memory_bytes += 4096; }},
       {"address", "10.0.0.1", [](MachineSpec& s) { s.address = "10.0.0.2"; }},
       {"kernel", "kernel", [this](MachineSpec& s) { s.kernel = base_; }},
-      {"state", "resume", [&](MachineSpec& s) { spoil_state(*s.memory_snapshot); }},
+      {"state", "qemu: ", [&](MachineSpec& s) { spoil_state(*s.memory_snapshot); }},
       {"absent", "absent", [this](MachineSpec& s) { s.memory_snapshot = folder_ / "absent"; }},
   };
   for (const auto& one : cases) {
