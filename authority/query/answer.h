@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "authority/query/request.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
 
@@ -41,7 +42,34 @@ struct Answered {
 //    fit is left out with TC set.
 //  - A name outside the zone is looked for at <name>.lookaside.<apex> first, where that exists.
 //
-// `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap `message`.
+// In steps, so that many messages wait for memory together: begin() reads the message, advance()
+// goes on with the look-up, finish() writes the response, whether or not advance() had come to the
+// end. The version and the message outlive the object; they are the same throughout.
+class Answering {
+ public:
+  void begin(BytesView message, const ZoneVersion& version);
+  // False, and nothing done, where there is nothing more to wait for.
+  bool advance();
+  // `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap the message.
+  Answered finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out) const;
+
+ private:
+  enum class Stage { look_up, node, block, done };
+
+  const ZoneNode* node() const;  // what the version has at the name
+
+  Request request_;
+  const ZoneVersion* version_ = nullptr;
+  bool is_in_zone_ = false;
+  std::uint64_t hash_ = 0;  // of the name, if it is in the zone
+  NameTrie<ZoneNode>::Cursor cursor_;
+  Stage stage_ = Stage::done;
+};
+
+// Takes all of them as far as advance() goes, a step of each in turn.
+void advance_together(std::span<Answering> answerings);
+
+// One message in one step.
 Answered answer(BytesView message, Transport transport, Recursion recursion,
                 const ZoneVersion& version, std::span<std::uint8_t> out);
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <list>
-#include <span>
+#include <optional>
 
+#include "authority/query/answer.h"
 #include "authority/server/handover.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
@@ -25,15 +27,20 @@ class TcpConnection {
   TcpConnection(UniqueFd socket, SocketAddress peer, std::uint64_t id)
       : socket_(std::move(socket)), peer_(peer), id_(id) {}
 
+  // Room to work in, which all connections of a thread share.
+  struct Scratch {
+    std::array<Answering, 32> answerings;  // of requests that came together
+    std::array<std::uint8_t, kTcpResponseSize> response;
+  };
+
   // What to do with a message that answer() does not answer; false closes the connection.
   using HandOver = std::function<bool(Answered::Kind kind, BytesView message)>;
 
   // Takes octets that came. Nothing is answered before answer_requests().
   void received(BytesView octets) { append(in_, octets); }
   // Answers the whole requests that came, as far as the limits let it; true if there were any.
-  // `scratch` has kTcpResponseSize octets.
   bool answer_requests(const ZoneVersion& version, Recursion recursion, const HandOver& hand_over,
-                       std::span<std::uint8_t> scratch);
+                       Scratch& scratch);
   // Queues the response to a message that was handed over; empty: there is none.
   void replied(BytesView response);
 
@@ -58,10 +65,13 @@ class TcpConnection {
   std::list<std::uint64_t>::iterator place_by_progress{};
 
  private:
-  bool has_request() const { return in_.size() >= 2 && in_.size() - 2 >= load_u16(in_.data()); }
+  bool has_request() const { return request_at(0).has_value(); }
   bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed; }
-  bool answer_one(BytesView message, const ZoneVersion& version, Recursion recursion,
-                  const HandOver& hand_over, std::span<std::uint8_t> scratch);
+  // The whole message whose length stands at `at` of the input; nothing where it has not come.
+  std::optional<BytesView> request_at(std::size_t at) const;
+  unsigned begin_requests(std::size_t at, const ZoneVersion& version, Scratch& scratch) const;
+  bool answer_one(BytesView message, const Answering& answering, Recursion recursion,
+                  const HandOver& hand_over, Scratch& scratch);
   void queue(BytesView response);
 
   UniqueFd socket_;

@@ -233,7 +233,7 @@ class EpollTcpServer final : public TcpServer {
     };
     const auto version = reader_->pin();
     return connection.answer_requests(*version, forward_ ? Recursion::offered : Recursion::refused,
-                                      hand_over, response_buffer_);
+                                      hand_over, scratch_);
   }
 
   // True where this took the last octet.
@@ -306,7 +306,7 @@ class EpollTcpServer final : public TcpServer {
   std::map<SocketAddress, std::size_t> by_source_;  // by address, port 0
   std::uint64_t next_id_ = kFirstConnection;
   std::array<std::uint8_t, kReadSize> read_buffer_;
-  std::array<std::uint8_t, kTcpResponseSize> response_buffer_;
+  TcpConnection::Scratch scratch_;
 
   std::thread thread_;
 };

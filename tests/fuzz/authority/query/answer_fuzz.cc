@@ -26,8 +26,11 @@ std::shared_ptr<const ZoneVersion> zone(const std::string& text) {
 void check(BytesView message, Transport transport, const ZoneVersion& version) {
   static std::array<std::uint8_t, kTcpResponseSize> buffer;
   const std::size_t limit = transport == Transport::udp ? kUdpResponseSize : kTcpResponseSize;
+  Answering answering;
+  answering.begin(message, version);
+  advance_together({&answering, 1});
   const Answered answered =
-      answer(message, transport, Recursion::refused, version, std::span(buffer).first(limit));
+      answering.finish(transport, Recursion::refused, std::span(buffer).first(limit));
   if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours)
     return;
   BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
