@@ -306,7 +306,12 @@ Answered Answering::finish(Transport transport, Recursion recursion,
   if (request.kind == RequestKind::malformed) return respond(Rcode::formerr);
   if (request.kind == RequestKind::other) return respond(Rcode::notimp);
   if (request.edns_version != 0) return respond(Rcode::badvers);
-  if (const auto rcode = reject_type(request)) return respond(*rcode);
+  if (const auto rcode = reject_type(request)) {
+    const bool is_transfer = request.type == RRType::axfr || request.type == RRType::ixfr;
+    const Answered rejected = respond(*rcode);
+    return {is_transfer && transport == Transport::tcp ? Answered::Kind::transfer : rejected.kind,
+            rejected.size};
+  }
 
   if (is_in_zone_) {
     const BytesView question_name = request.question.first(request.name.size());

@@ -25,7 +25,8 @@ struct Answered {
     silent,    // send nothing
     response,  // send `size` octets
     not_ours,  // the same, a REFUSED; or ask upstream instead, where RD is set and recursion offered
-    update,    // RFC 2136: hand it to the write side; nothing was written
+    transfer,  // the same, a REFUSED, to AXFR or IXFR by TCP; or the zone, where the asker may have it
+    update,  // RFC 2136: hand it to the write side; nothing was written
   };
   Kind kind;
   std::size_t size;
@@ -37,7 +38,8 @@ struct Answered {
 //    DNAME (RFC 6672), referrals with glue, DS at the parent; the question byte for byte.
 //  - Negative answers carry the SOA with the TTL of RFC 2308.
 //  - The addresses of SRV, MX and NS targets go into the additional section as far as they fit.
-//  - ANY gets one RRset (RFC 8482). Transfers, other classes and names outside the zone: REFUSED.
+//  - ANY gets one RRset (RFC 8482). Transfers by UDP, other classes and names outside the zone:
+//    REFUSED.
 //  - Responses by UDP have at most 1232 octets, and no more than the client takes; what does not
 //    fit is left out with TC set.
 //  - A name outside the zone is looked for at <name>.lookaside.<apex> first, where that exists.

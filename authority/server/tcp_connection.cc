@@ -55,6 +55,7 @@ bool TcpConnection::answer_requests(const ZoneVersion& version, Recursion recurs
 bool TcpConnection::answer_one(BytesView message, const Answering& answering, Recursion recursion,
                                const HandOver& hand_over, Scratch& scratch) {
   const Answered answered = answering.finish(Transport::tcp, recursion, scratch.response);
+  if (answered.kind == Answered::Kind::transfer && hand_over(answered.kind, message)) return true;
   const bool forwards = answered.kind == Answered::Kind::not_ours &&
                         recursion == Recursion::offered && asks_for_recursion(message);
   if (answered.kind == Answered::Kind::update || forwards) {
@@ -66,6 +67,20 @@ bool TcpConnection::answer_one(BytesView message, const Answering& answering, Re
   if (answered.kind == Answered::Kind::silent) return false;
   queue(BytesView(scratch.response).first(answered.size));
   return true;
+}
+
+bool TcpConnection::continue_stream() {
+  bool any = false;
+  while (stream_ && !broken_ && unsent().size() < kMostUnsent) {
+    const auto message = stream_->next();
+    if (!message.ok()) broken_ = true;
+    if (!message.ok() || message->empty())
+      stream_.reset();
+    else
+      queue(*message);
+    any = true;
+  }
+  return any;
 }
 
 void TcpConnection::replied(BytesView response) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "authority/zone/folded_name.h"
 #include "base/bytes.h"
@@ -53,6 +54,30 @@ class NameTrie {
   void for_each(const std::function<void(const Node&)>& visit) const;
   // Every node whose hash is this one: one, or more where names collide.
   void for_each_with_hash(std::uint64_t hash, const std::function<void(const Node&)>& visit) const;
+
+  // All nodes, in no particular order. Lives no longer than the trie, which does not change.
+  class Iterator {
+   public:
+    explicit Iterator(const NameTrie& trie) { push(trie.root_); }
+
+    // The next node; nullptr at the end.
+    const Node* next() {
+      while (!waiting_.empty()) {
+        const Slot slot = waiting_.back();
+        waiting_.pop_back();
+        if (const Node* node = node_of(slot)) return node;
+        const Branch* branch = branch_of(slot);
+        for (unsigned i = 0; i < branch->count(); ++i) push(branch->slots()[i]);
+      }
+      return nullptr;
+    }
+
+   private:
+    void push(Slot slot) {
+      if (slot != 0) waiting_.push_back(slot);
+    }
+    std::vector<Slot> waiting_;  // at most 63 for each level above
+  };
 
   // A look-up in small steps, each of which reads one line of memory that the step before asked
   // the processor to fetch: many at a time then wait for memory together instead of in turn.

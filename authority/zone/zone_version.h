@@ -63,6 +63,8 @@ class ZoneVersion {
   // leads to this same version.
   Result<std::shared_ptr<const ZoneVersion>> apply(const ChangeSet& change) const;
 
+  // Every name, in no particular order; not longer than the version lives.
+  NameTrie<ZoneNode>::Iterator nodes() const { return NameTrie<ZoneNode>::Iterator(nodes_); }
   // Every RRset, in no particular order.
   void for_each(
       const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const;

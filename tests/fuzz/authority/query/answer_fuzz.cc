@@ -31,8 +31,7 @@ void check(BytesView message, Transport transport, const ZoneVersion& version) {
   advance_together({&answering, 1});
   const Answered answered =
       answering.finish(transport, Recursion::refused, std::span(buffer).first(limit));
-  if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours)
-    return;
+  if (answered.kind == Answered::Kind::silent || answered.kind == Answered::Kind::update) return;
   BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
   const BytesView response = BytesView(buffer).first(answered.size);
   BASE_ASSERT(response[0] == message[0] && response[1] == message[1] && (response[2] & 0x80) != 0);
