@@ -1,5 +1,6 @@
 #include "authority/config.h"
 
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -65,6 +66,62 @@ Result<void> read_unknown_names(Config& file, AuthorityConfig& config) {
   return {};
 }
 
+Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) {
+  std::vector<TsigKey> keys;
+  for (const std::string& text : file.list(key)) {
+    auto read = read_tsig_key(text);
+    if (!read) return file.error_at(key, read.error().message());
+    keys.push_back(*std::move(read));
+  }
+  return keys;
+}
+
+// "<what> [<name of a transfer key>]"
+struct WithKey {
+  std::string what;
+  std::optional<TsigKey> key;
+};
+Result<WithKey> read_with_key(const std::string& text, const std::vector<TsigKey>& keys) {
+  std::istringstream words(text);
+  WithKey read;
+  std::string name, more;
+  words >> read.what >> name;
+  if (words >> more) return Error("expected: address, and a key at most");
+  if (name.empty()) return read;
+  const wire::Name wanted = TRY(wire::Name::parse(name));
+  for (const TsigKey& key : keys)
+    if (key.name == wanted) read.key = key;
+  if (!read.key) return Error("no transfer_key has the name " + name);
+  return read;
+}
+
+Result<TransferRule> read_rule(const std::string& text, const std::vector<TsigKey>& keys) {
+  const WithKey read = TRY(read_with_key(text, keys));
+  TransferRule rule{TRY(AddressPrefix::parse(read.what)), std::nullopt};
+  if (read.key) rule.key = read.key->name;
+  return rule;
+}
+
+Result<NotifyTarget> read_target(const std::string& text, const std::vector<TsigKey>& keys) {
+  WithKey read = TRY(read_with_key(text, keys));
+  return NotifyTarget{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
+}
+
+Result<void> read_transfer(Config& file, TransferConfig& config) {
+  config.keys = TRY(read_tsig_keys(file, "transfer_key"));
+  for (const std::string& text : file.list("transfer")) {
+    auto rule = read_rule(text, config.keys);
+    if (!rule) return file.error_at("transfer", rule.error().message());
+    config.rules.push_back(*std::move(rule));
+  }
+  for (const std::string& text : file.list("notify")) {
+    auto target = read_target(text, config.keys);
+    if (!target) return file.error_at("notify", target.error().message());
+    config.notify.push_back(*std::move(target));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<AuthorityConfig> read_authority_config(Config file) {
@@ -78,11 +135,8 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   config.control_socket = TRY(file.text("control_socket", ""));
   TRY(read_server(file, config));
   TRY(read_unknown_names(file, config));
-  for (const std::string& text : file.list("tsig_key")) {
-    auto key = read_tsig_key(text);
-    if (!key) return file.error_at("tsig_key", key.error().message());
-    config.writer.tsig_keys.push_back(*std::move(key));
-  }
+  config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
+  TRY(read_transfer(file, config.transfer));
   FederationPolicy& policy = config.writer.federation;
   policy.require_trusted_base =
       TRY(file.yes_no("require_trusted_base", policy.require_trusted_base));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "authority/server/server.h"
+#include "authority/transfer/transfer_rules.h"
 #include "authority/writer/writer.h"
 #include "base/config.h"
 #include "base/socket_address.h"
@@ -23,6 +24,7 @@ struct AuthorityConfig {
   UnknownNames unknown_names = UnknownNames::refuse;
   std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
   WriterConfig writer;
+  TransferConfig transfer;
 };
 
 // Reads the secrets that the file names, too.

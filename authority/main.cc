@@ -8,6 +8,8 @@
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
 #include "authority/store/sqlite_store.h"
+#include "authority/transfer/notifier.h"
+#include "authority/transfer/transfer_service.h"
 #include "authority/writer/writer.h"
 #include "base/log.h"
 #include "control/control.h"
@@ -29,18 +31,31 @@ Taker questions_to(Forwarder* forwarder) {
   return [forwarder](Handover handover) { return forwarder->take(std::move(handover)); };
 }
 
+TransferTaker transfers_from(const TransferService& service, const TransferConfig& config) {
+  if (config.rules.empty()) return {};
+  return [&service](BytesView message, const SocketAddress& source) {
+    return service.begin(message, source);
+  };
+}
+
 Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   const sigset_t end_signals = block_end_signals();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
   TRY(import_where_empty(store, config));
-  const auto writer = TRY(Writer::create(store, config.writer, system_clock()));
+  std::unique_ptr<Notifier> notifier;  // set before the writer runs
+  WriterConfig writer_config = config.writer;
+  writer_config.published = [&notifier] { notifier->zone_changed(); };
+  const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
   Catalog& catalog = writer->catalog();
+  notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
+  const TransferService transfers(config.transfer, catalog, writer->history(), system_clock());
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
-  const auto server = TRY(
-      Server::create(config.server, catalog, updates_to(*writer), questions_to(forwarder.get())));
+  const auto server =
+      TRY(Server::create(config.server, catalog, updates_to(*writer), questions_to(forwarder.get()),
+                         transfers_from(transfers, config.transfer)));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
     control = TRY(control::Server::create(
@@ -50,11 +65,13 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
 
   writer->start();
   server->start();
+  notifier->start();
   announce(*server, *catalog.current());
   int signal = 0;
   sigwait(&end_signals, &signal);
   log::info("authority.ending", {{"signal", signal}});
   writer->stop();  // first, so that what it took is answered
+  notifier->stop();
   server->stop();
   return {};
 }

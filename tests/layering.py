@@ -28,8 +28,9 @@ ARROWS = {
     "authority/update": ["authority/access"],
     "authority/store": ["authority/zone", "lib/trust"],
     "authority/writer": ["authority/update"],
-    "authority/server": ["authority/query", "authority/access", "authority/writer",
-                         "lib/upstream"],
+    "authority/transfer": ["authority/access"],
+    "authority/server": ["authority/query", "authority/access", "authority/transfer",
+                         "authority/writer", "lib/upstream"],
     "authority": ["authority/server", "lib/control"],
 
     "resolver/event_loop": ["lib/base"],

@@ -20,7 +20,7 @@ namespace {
 
 std::variant<AuthenticatedRequest, Unauthenticated> authenticate_tsig(
     Request request, const AuthenticationContext& context) {
-  auto checked = check_tsig(request, context);
+  auto checked = check_tsig(request, context.tsig_keys, context.now);
   if (auto* failed = std::get_if<Unauthenticated>(&checked)) return std::move(*failed);
   auto& tsig = std::get<CheckedTsig>(checked);
   const auto verdict = context.replay_guard.check(tsig.replay, Monotonic::no);

@@ -45,10 +45,11 @@ Bytes server_time(std::int64_t now) {  // 48 bits
 }  // namespace
 
 std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
-                                                      const AuthenticationContext& context) {
+                                                      std::span<const TsigKey> keys,
+                                                      WallTime wall_now) {
   auto tsig = wire::read_tsig(request.bytes, request.message);
   if (!tsig.ok()) return malformed("TSIG: " + tsig.error().message());
-  const std::int64_t now = context.now.time_since_epoch().count();
+  const std::int64_t now = wall_now.time_since_epoch().count();
   const auto time_signed = static_cast<std::int64_t>(tsig->time_signed);
 
   ResponseSignature signature;
@@ -56,7 +57,7 @@ std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
   signature.fields.mac.clear();
   signature.fields.other.clear();
 
-  const TsigKey* key = find_key(context.tsig_keys, *tsig);
+  const TsigKey* key = find_key(keys, *tsig);
   if (!key) {
     return not_authentic(Rcode::badkey, "TSIG: no such key", std::move(signature));
   }

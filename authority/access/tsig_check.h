@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <variant>
 
 #include "authority/access/authenticate.h"
@@ -12,8 +13,9 @@ struct CheckedTsig {
   ReplayRow replay;
 };
 
-// RFC 8945 section 5.2: key, MAC, time, truncation, in this order.
+// RFC 8945 section 5.2: key, MAC, time, truncation, in this order. The
+// keys outlive the signature.
 std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
-                                                      const AuthenticationContext& context);
+                                                      std::span<const TsigKey> keys, WallTime now);
 
 }  // namespace mutua::authority

@@ -31,10 +31,11 @@ class ZoneAnswer {
         name_is_question_(name.size() == question_name.size()),
         owner_{kQuestionNameOffset, false, question_name} {}
 
-  Rcode run() {
+  // `node`: what the version has at the name.
+  Rcode run(const ZoneNode* node) {
     for (unsigned hop = 0; hop < kMostHops; ++hop) {
-      const std::uint64_t hash = name_hash(name_.wire());
-      const Lookup lookup = look_up(version_, name_, hash, type_);
+      if (hop > 0) node = version_.node(name_.wire());
+      const Lookup lookup = look_up(version_, name_, node, type_);
       switch (lookup.kind) {
         case Lookup::Kind::name_error:
           return negative(Rcode::nxdomain);
@@ -63,6 +64,10 @@ class ZoneAnswer {
     owner.is_zone_owner = name_is_question_ && lookup.kind == Lookup::Kind::found;
     const ReadyRRset* ready = type_ == RRType::any ? smallest_of(node) : node.ready(type_);
     if (ready) {
+      if (owner.is_zone_owner && writer_.put_whole_answer(*ready)) {
+        writer_.set_authoritative();
+        return Rcode::noerror;
+      }
       if (!put(Section::answer, node, *ready, owner)) return truncate();
       writer_.set_authoritative();
       add_addresses(*ready, last_rrset_at_, Glue::optional);
@@ -229,16 +234,63 @@ bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWr
   const ZoneNode* node = version.node(aside.wire());
   if (!node || request.type == RRType::any || !node->ready(request.type)) return false;
   ZoneAnswer(version, aside, request.type, request.question.first(request.name.size()), writer)
-      .run();
+      .run(node);
   return true;
 }
 
 }  // namespace
 
-Answered answer(BytesView message, Transport transport, Recursion recursion,
-                const ZoneVersion& version, std::span<std::uint8_t> out) {
-  Request request;
-  parse_request(message, request);
+void Answering::begin(BytesView message, const ZoneVersion& version) {
+  version_ = &version;
+  stage_ = Stage::done;
+  is_in_zone_ = false;
+  parse_request(message, request_);
+  if (request_.kind != RequestKind::query) return;
+  const FoldedName& apex = version.folded_apex();
+  is_in_zone_ = request_.name.is_at_or_below(apex.wire(), apex.label_count());
+  if (!is_in_zone_) return;
+  hash_ = name_hash(request_.name.wire());
+  cursor_ = version.begin_look_up(hash_);
+  stage_ = Stage::look_up;
+}
+
+bool Answering::advance() {
+  switch (stage_) {
+    case Stage::look_up:
+      if (cursor_.step()) return true;
+      stage_ = cursor_.candidate() ? Stage::node : Stage::done;
+      return advance();
+    case Stage::node:
+      cursor_.candidate()->all_ready().prefetch_index();
+      stage_ = Stage::block;
+      return true;
+    case Stage::block:
+      cursor_.candidate()->all_ready().prefetch(request_.type);
+      stage_ = Stage::done;
+      return true;
+    case Stage::done:
+      break;
+  }
+  return false;
+}
+
+void advance_together(std::span<Answering> answerings) {
+  for (bool waits = true; waits;) {
+    waits = false;
+    for (Answering& one : answerings) waits |= one.advance();
+  }
+}
+
+const ZoneNode* Answering::node() const {
+  if (cursor_.is_absent()) return nullptr;
+  const ZoneNode* candidate = cursor_.candidate();
+  if (!candidate) return version_->node(request_.name.wire(), hash_);
+  return candidate->is_named(request_.name.wire(), hash_) ? candidate : nullptr;
+}
+
+Answered Answering::finish(Transport transport, Recursion recursion,
+                           std::span<std::uint8_t> out) const {
+  const Request& request = request_;
   if (request.kind == RequestKind::silent) return {Answered::Kind::silent, 0};
   if (request.kind == RequestKind::update) return {Answered::Kind::update, 0};
 
@@ -254,16 +306,28 @@ Answered answer(BytesView message, Transport transport, Recursion recursion,
   if (request.kind == RequestKind::malformed) return respond(Rcode::formerr);
   if (request.kind == RequestKind::other) return respond(Rcode::notimp);
   if (request.edns_version != 0) return respond(Rcode::badvers);
-  if (const auto rcode = reject_type(request)) return respond(*rcode);
-
-  const FoldedName& apex = version.folded_apex();
-  if (request.name.is_at_or_below(apex.wire(), apex.label_count())) {
-    const BytesView question_name = request.question.first(request.name.size());
-    return respond(ZoneAnswer(version, request.name, request.type, question_name, writer).run());
+  if (const auto rcode = reject_type(request)) {
+    const bool is_transfer = request.type == RRType::axfr || request.type == RRType::ixfr;
+    const Answered rejected = respond(*rcode);
+    return {is_transfer && transport == Transport::tcp ? Answered::Kind::transfer : rejected.kind,
+            rejected.size};
   }
-  if (answer_aside(version, request, writer)) return respond(Rcode::noerror);
+
+  if (is_in_zone_) {
+    const BytesView question_name = request.question.first(request.name.size());
+    return respond(
+        ZoneAnswer(*version_, request.name, request.type, question_name, writer).run(node()));
+  }
+  if (answer_aside(*version_, request, writer)) return respond(Rcode::noerror);
   writer.set_extended_error(wire::ExtendedError::not_authoritative);
   return {Answered::Kind::not_ours, writer.finish(Rcode::refused)};
+}
+
+Answered answer(BytesView message, Transport transport, Recursion recursion,
+                const ZoneVersion& version, std::span<std::uint8_t> out) {
+  Answering answering;
+  answering.begin(message, version);
+  return answering.finish(transport, recursion, out);
 }
 
 }  // namespace mutua::authority

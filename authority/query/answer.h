@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "authority/query/request.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
 
@@ -24,7 +25,8 @@ struct Answered {
     silent,    // send nothing
     response,  // send `size` octets
     not_ours,  // the same, a REFUSED; or ask upstream instead, where RD is set and recursion offered
-    update,    // RFC 2136: hand it to the write side; nothing was written
+    transfer,  // the same, a REFUSED, to AXFR or IXFR by TCP; or the zone, where the asker may have it
+    update,  // RFC 2136: hand it to the write side; nothing was written
   };
   Kind kind;
   std::size_t size;
@@ -36,12 +38,40 @@ struct Answered {
 //    DNAME (RFC 6672), referrals with glue, DS at the parent; the question byte for byte.
 //  - Negative answers carry the SOA with the TTL of RFC 2308.
 //  - The addresses of SRV, MX and NS targets go into the additional section as far as they fit.
-//  - ANY gets one RRset (RFC 8482). Transfers, other classes and names outside the zone: REFUSED.
+//  - ANY gets one RRset (RFC 8482). Transfers by UDP, other classes and names outside the zone:
+//    REFUSED.
 //  - Responses by UDP have at most 1232 octets, and no more than the client takes; what does not
 //    fit is left out with TC set.
 //  - A name outside the zone is looked for at <name>.lookaside.<apex> first, where that exists.
 //
-// `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap `message`.
+// In steps, so that many messages wait for memory together: begin() reads the message, advance()
+// goes on with the look-up, finish() writes the response, whether or not advance() had come to the
+// end. The version and the message outlive the object; they are the same throughout.
+class Answering {
+ public:
+  void begin(BytesView message, const ZoneVersion& version);
+  // False, and nothing done, where there is nothing more to wait for.
+  bool advance();
+  // `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap the message.
+  Answered finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out) const;
+
+ private:
+  enum class Stage { look_up, node, block, done };
+
+  const ZoneNode* node() const;  // what the version has at the name
+
+  Request request_;
+  const ZoneVersion* version_ = nullptr;
+  bool is_in_zone_ = false;
+  std::uint64_t hash_ = 0;  // of the name, if it is in the zone
+  NameTrie<ZoneNode>::Cursor cursor_;
+  Stage stage_ = Stage::done;
+};
+
+// Takes all of them as far as advance() goes, a step of each in turn.
+void advance_together(std::span<Answering> answerings);
+
+// One message in one step.
 Answered answer(BytesView message, Transport transport, Recursion recursion,
                 const ZoneVersion& version, std::span<std::uint8_t> out);
 

@@ -20,9 +20,8 @@ Lookup beyond(const ZoneVersion& version, const FoldedName& name, unsigned enclo
 
 // In a zone without cuts. All ancestors of an existing name exist, so that the closest encloser
 // can be found by halving.
-Lookup look_up_uncut(const ZoneVersion& version, const FoldedName& name, std::uint64_t hash) {
-  if (const ZoneNode* node = version.node(name.wire(), hash))
-    return {Lookup::Kind::found, node, name.label_count()};
+Lookup look_up_uncut(const ZoneVersion& version, const FoldedName& name, const ZoneNode* found) {
+  if (found) return {Lookup::Kind::found, found, name.label_count()};
   unsigned exists = version.folded_apex().label_count();
   unsigned missing = name.label_count();
   while (missing - exists > 1) {
@@ -34,9 +33,9 @@ Lookup look_up_uncut(const ZoneVersion& version, const FoldedName& name, std::ui
 
 }  // namespace
 
-Lookup look_up(const ZoneVersion& version, const FoldedName& name, std::uint64_t hash,
+Lookup look_up(const ZoneVersion& version, const FoldedName& name, const ZoneNode* found,
                RRType type) {
-  if (version.cut_count() == 0) return look_up_uncut(version, name, hash);
+  if (version.cut_count() == 0) return look_up_uncut(version, name, found);
 
   const unsigned apex_labels = version.folded_apex().label_count();
   for (unsigned labels = apex_labels; labels <= name.label_count(); ++labels) {

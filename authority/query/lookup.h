@@ -24,7 +24,8 @@ struct Lookup {
 
 // `name` is at or below the apex, `hash` is its name_hash(). No lock, no allocation; one probe
 // for a name that exists in a zone without cuts, at most 9 for any other name in such a zone.
-Lookup look_up(const ZoneVersion& version, const FoldedName& name, std::uint64_t hash,
+// `node`: what version.node() says of the name.
+Lookup look_up(const ZoneVersion& version, const FoldedName& name, const ZoneNode* node,
                wire::RRType type);
 
 }  // namespace mutua::authority

@@ -32,6 +32,16 @@ bool ResponseWriter::fits_prepared(const ReadyRRset& ready, const OwnerPlace& ow
          (owner.is_zone_owner || only_owner_pointers);
 }
 
+bool ResponseWriter::put_whole_answer(const ReadyRRset& ready) {
+  const BytesView octets = ready.whole_answer();
+  if (!ready.has_glue || limit_ - size_ < octets.size()) return false;
+  std::memcpy(out_ + size_, octets.data(), octets.size());
+  size_ += octets.size();
+  count(Section::answer, ready.record_count);
+  count(Section::additional, ready.glue_count);
+  return true;
+}
+
 bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std::size_t owner_at) {
   const BytesView octets = ready.octets();
   if (ready.record_count == 0 || limit_ - size_ < octets.size()) return false;

@@ -36,6 +36,10 @@ class ResponseWriter {
   // Whether the prepared form holds at this owner's place.
   static bool fits_prepared(const ReadyRRset& ready, const OwnerPlace& owner);
 
+  // Right behind the question, which asks for the RRset's own owner: the RRset with the addresses of
+  // its targets. False, and nothing written, where that is not prepared or does not fit.
+  bool put_whole_answer(const ReadyRRset& ready);
+
   // Append a whole RRset: as prepared, for an owner's place where that holds, or record by record.
   // False, and nothing written, where it does not fit.
   bool put_prepared(Section section, const ReadyRRset& ready, std::size_t owner_at);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "authority/query/answer.h"
+#include "authority/transfer/message_stream.h"
 #include "base/bytes.h"
 #include "base/socket_address.h"
 
@@ -21,5 +23,10 @@ struct Handover {
 // Takes a message over. Called on the server's threads, so it must not block. False where it is
 // full: the message is dropped (UDP) or the connection closed (TCP), so that the client comes again.
 using Taker = std::function<bool(Handover)>;
+
+// Begins the answer to an AXFR or IXFR that came by TCP. Called on the server's threads, so it must
+// not block; so must not the stream.
+using TransferTaker =
+    std::function<std::unique_ptr<MessageStream>(BytesView message, const SocketAddress& source)>;
 
 }  // namespace mutua::authority

@@ -7,7 +7,8 @@
 namespace mutua::authority {
 
 Result<std::unique_ptr<Server>> Server::create(const ServerConfig& config, Catalog& catalog,
-                                               Taker update, Taker forward) {
+                                               Taker update, Taker forward,
+                                               TransferTaker transfer) {
   std::unique_ptr<Server> server(new Server);
   std::vector<UniqueFd> tcp_listeners;
   for (const SocketAddress& address : config.listen) {
@@ -19,7 +20,7 @@ Result<std::unique_ptr<Server>> Server::create(const ServerConfig& config, Catal
     tcp_listeners.push_back(std::move(sockets.tcp));
   }
   server->tcp_ = TRY(TcpServer::create(std::move(tcp_listeners), config.tcp, catalog,
-                                       std::move(update), std::move(forward)));
+                                       std::move(update), std::move(forward), std::move(transfer)));
   return server;
 }
 

@@ -22,9 +22,11 @@ struct ServerConfig {
 class Server {
  public:
   // Binds everything; nothing is answered before start(). `update` takes UPDATE messages, `forward`
-  // questions with RD about others' names; empty: those are refused. `catalog` outlives the server.
+  // questions with RD about others' names, `transfer` AXFR and IXFR; empty: those are refused.
+  // `catalog` outlives the server.
   static Result<std::unique_ptr<Server>> create(const ServerConfig& config, Catalog& catalog,
-                                                Taker update, Taker forward);
+                                                Taker update, Taker forward,
+                                                TransferTaker transfer);
 
   // As bound, in the order of the configuration.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }

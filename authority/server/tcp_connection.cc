@@ -1,5 +1,7 @@
 #include "authority/server/tcp_connection.h"
 
+#include <span>
+
 namespace mutua::authority {
 namespace {
 
@@ -11,24 +13,49 @@ void release_if_large(Bytes& buffer) {
 
 }  // namespace
 
+std::optional<BytesView> TcpConnection::request_at(std::size_t at) const {
+  if (in_.size() - at < 2) return std::nullopt;
+  const std::size_t size = load_u16(in_.data() + at);
+  if (in_.size() - at - 2 < size) return std::nullopt;
+  return BytesView(in_).subspan(at + 2, size);
+}
+
+// Those that came whole from `at` on, as many as there is room for.
+unsigned TcpConnection::begin_requests(std::size_t at, const ZoneVersion& version,
+                                       Scratch& scratch) const {
+  unsigned count = 0;
+  for (Answering& answering : scratch.answerings) {
+    const auto message = request_at(at);
+    if (!message) break;
+    answering.begin(*message, version);
+    at += 2 + message->size();
+    ++count;
+  }
+  return count;
+}
+
 bool TcpConnection::answer_requests(const ZoneVersion& version, Recursion recursion,
-                                    const HandOver& hand_over, std::span<std::uint8_t> scratch) {
+                                    const HandOver& hand_over, Scratch& scratch) {
   std::size_t at = 0;
-  while (!broken_ && !at_limit() && in_.size() - at >= 2) {
-    const std::size_t size = load_u16(in_.data() + at);
-    if (in_.size() - at - 2 < size) break;
-    const BytesView message = BytesView(in_).subspan(at + 2, size);
-    if (!answer_one(message, version, recursion, hand_over, scratch)) broken_ = true;
-    at += 2 + size;
+  for (unsigned count = 1; count > 0 && !broken_ && !at_limit();) {
+    count = begin_requests(at, version, scratch);
+    advance_together(std::span(scratch.answerings).first(count));
+    for (unsigned i = 0; i < count && !broken_ && !at_limit(); ++i) {
+      const BytesView message = *request_at(at);
+      if (!answer_one(message, scratch.answerings[i], recursion, hand_over, scratch))
+        broken_ = true;
+      at += 2 + message.size();
+    }
   }
   in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(at));
   release_if_large(in_);
   return at != 0;
 }
 
-bool TcpConnection::answer_one(BytesView message, const ZoneVersion& version, Recursion recursion,
-                               const HandOver& hand_over, std::span<std::uint8_t> scratch) {
-  const Answered answered = answer(message, Transport::tcp, recursion, version, scratch);
+bool TcpConnection::answer_one(BytesView message, const Answering& answering, Recursion recursion,
+                               const HandOver& hand_over, Scratch& scratch) {
+  const Answered answered = answering.finish(Transport::tcp, recursion, scratch.response);
+  if (answered.kind == Answered::Kind::transfer && hand_over(answered.kind, message)) return true;
   const bool forwards = answered.kind == Answered::Kind::not_ours &&
                         recursion == Recursion::offered && asks_for_recursion(message);
   if (answered.kind == Answered::Kind::update || forwards) {
@@ -38,8 +65,22 @@ bool TcpConnection::answer_one(BytesView message, const ZoneVersion& version, Re
   }
   // What gets no answer over UDP for fear of loops has no place in a stream.
   if (answered.kind == Answered::Kind::silent) return false;
-  queue(scratch.first(answered.size));
+  queue(BytesView(scratch.response).first(answered.size));
   return true;
+}
+
+bool TcpConnection::continue_stream() {
+  bool any = false;
+  while (stream_ && !broken_ && unsent().size() < kMostUnsent) {
+    const auto message = stream_->next();
+    if (!message.ok()) broken_ = true;
+    if (!message.ok() || message->empty())
+      stream_.reset();
+    else
+      queue(*message);
+    any = true;
+  }
+  return any;
 }
 
 void TcpConnection::replied(BytesView response) {

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <list>
-#include <span>
+#include <memory>
+#include <optional>
 
+#include "authority/query/answer.h"
 #include "authority/server/handover.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
@@ -25,15 +28,26 @@ class TcpConnection {
   TcpConnection(UniqueFd socket, SocketAddress peer, std::uint64_t id)
       : socket_(std::move(socket)), peer_(peer), id_(id) {}
 
-  // What to do with a message that answer() does not answer; false closes the connection.
+  // Room to work in, which all connections of a thread share.
+  struct Scratch {
+    std::array<Answering, 32> answerings;  // of requests that came together
+    std::array<std::uint8_t, kTcpResponseSize> response;
+  };
+
+  // What to do with a message that answer() does not answer by itself. False closes the connection;
+  // for a transfer it means that the REFUSED goes out.
   using HandOver = std::function<bool(Answered::Kind kind, BytesView message)>;
 
   // Takes octets that came. Nothing is answered before answer_requests().
   void received(BytesView octets) { append(in_, octets); }
   // Answers the whole requests that came, as far as the limits let it; true if there were any.
-  // `scratch` has kTcpResponseSize octets.
   bool answer_requests(const ZoneVersion& version, Recursion recursion, const HandOver& hand_over,
-                       std::span<std::uint8_t> scratch);
+                       Scratch& scratch);
+  // Sends this before anything else is answered. For the hand-over of a transfer to call.
+  void begin_stream(std::unique_ptr<MessageStream> stream) { stream_ = std::move(stream); }
+  // Queues more of the stream, if there is one and the limits let it; true if there was any.
+  bool continue_stream();
+
   // Queues the response to a message that was handed over; empty: there is none.
   void replied(BytesView response);
 
@@ -45,7 +59,9 @@ class TcpConnection {
   void peer_finished() { peer_is_done_ = true; }
   // Nothing is owed and nothing more can come.
   bool is_finished() const { return broken_ || (peer_is_done_ && is_idle() && !has_request()); }
-  bool is_idle() const { return owed_ == 0 && unsent().empty(); }
+  bool is_idle() const { return owed_ == 0 && unsent().empty() && !stream_; }
+  // There is something to send now, or there will be once this has left.
+  bool wants_output() const { return !unsent().empty() || stream_; }
   void break_off() { broken_ = true; }
 
   int fd() const { return socket_.get(); }
@@ -58,10 +74,13 @@ class TcpConnection {
   std::list<std::uint64_t>::iterator place_by_progress{};
 
  private:
-  bool has_request() const { return in_.size() >= 2 && in_.size() - 2 >= load_u16(in_.data()); }
-  bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed; }
-  bool answer_one(BytesView message, const ZoneVersion& version, Recursion recursion,
-                  const HandOver& hand_over, std::span<std::uint8_t> scratch);
+  bool has_request() const { return request_at(0).has_value(); }
+  bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed || stream_; }
+  // The whole message whose length stands at `at` of the input; nothing where it has not come.
+  std::optional<BytesView> request_at(std::size_t at) const;
+  unsigned begin_requests(std::size_t at, const ZoneVersion& version, Scratch& scratch) const;
+  bool answer_one(BytesView message, const Answering& answering, Recursion recursion,
+                  const HandOver& hand_over, Scratch& scratch);
   void queue(BytesView response);
 
   UniqueFd socket_;
@@ -69,6 +88,7 @@ class TcpConnection {
   std::uint64_t id_;
   Bytes in_, out_;
   std::size_t out_sent_ = 0;
+  std::unique_ptr<MessageStream> stream_;
   unsigned owed_ = 0;
   bool peer_is_done_ = false;
   bool broken_ = false;

@@ -29,6 +29,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t kReadSize = 64 * 1024;  // octets in one read
 constexpr unsigned kAcceptsInOneTurn = 64;
 constexpr unsigned kEventsInOneTurn = 128;
+constexpr unsigned kTurnsOfOne = 8;  // of at most TcpConnection::kMostUnsent octets each
 // Event keys: listeners come first, connections count up from here, the mailbox stands apart.
 constexpr std::uint64_t kFirstConnection = 1 << 16;
 constexpr std::uint64_t kMailbox = kFirstConnection - 1;
@@ -76,12 +77,13 @@ class Mailbox {
 class EpollTcpServer final : public TcpServer {
  public:
   EpollTcpServer(std::vector<UniqueFd> listeners, TcpLimits limits, Catalog& catalog, Taker update,
-                 Taker forward)
+                 Taker forward, TransferTaker transfer)
       : listeners_(std::move(listeners)),
         limits_(limits),
         catalog_(catalog),
         update_(std::move(update)),
-        forward_(std::move(forward)) {}
+        forward_(std::move(forward)),
+        transfer_(std::move(transfer)) {}
 
   ~EpollTcpServer() override { stop(); }
 
@@ -206,10 +208,11 @@ class EpollTcpServer final : public TcpServer {
       connection.break_off();
   }
 
-  // Answers what came and sends what is ready, until neither goes any further.
+  // Answers what came and sends what is ready, until neither goes any further; of a transfer a share,
+  // so that a fast secondary does not keep the others waiting.
   void serve(TcpConnection& connection) {
-    while (!connection.is_finished()) {
-      const bool answered = answer_requests(connection);
+    for (unsigned turn = 0; turn < kTurnsOfOne && !connection.is_finished(); ++turn) {
+      const bool answered = connection.continue_stream() | answer_requests(connection);
       const bool drained = send(connection);
       if (answered || drained) note_progress(connection);
       // An output that drained may have made room for requests that wait.
@@ -217,7 +220,7 @@ class EpollTcpServer final : public TcpServer {
     }
     if (connection.is_finished()) return close(connection);
     const std::uint32_t events =
-        (connection.wants_input() ? EPOLLIN : 0u) | (connection.unsent().empty() ? 0u : EPOLLOUT);
+        (connection.wants_input() ? EPOLLIN : 0u) | (connection.wants_output() ? EPOLLOUT : 0u);
     if (events == connection.watched_events) return;
     connection.watched_events = events;
     if (!watch(EPOLL_CTL_MOD, connection.fd(), events, connection.id())) close(connection);
@@ -225,6 +228,10 @@ class EpollTcpServer final : public TcpServer {
 
   bool answer_requests(TcpConnection& connection) {
     const auto hand_over = [&](Answered::Kind kind, BytesView message) {
+      if (kind == Answered::Kind::transfer) {
+        if (transfer_) connection.begin_stream(transfer_(message, connection.peer()));
+        return static_cast<bool>(transfer_);
+      }
       const Taker& taker = kind == Answered::Kind::update ? update_ : forward_;
       const auto reply = [mailbox = mailbox_, id = connection.id()](Bytes response) {
         mailbox->put(id, std::move(response));
@@ -233,7 +240,7 @@ class EpollTcpServer final : public TcpServer {
     };
     const auto version = reader_->pin();
     return connection.answer_requests(*version, forward_ ? Recursion::offered : Recursion::refused,
-                                      hand_over, response_buffer_);
+                                      hand_over, scratch_);
   }
 
   // True where this took the last octet.
@@ -295,6 +302,7 @@ class EpollTcpServer final : public TcpServer {
   const TcpLimits limits_;
   Catalog& catalog_;
   const Taker update_, forward_;
+  const TransferTaker transfer_;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   UniqueFd epoll_;
   std::atomic<bool> stopping_{false};
@@ -306,7 +314,7 @@ class EpollTcpServer final : public TcpServer {
   std::map<SocketAddress, std::size_t> by_source_;  // by address, port 0
   std::uint64_t next_id_ = kFirstConnection;
   std::array<std::uint8_t, kReadSize> read_buffer_;
-  std::array<std::uint8_t, kTcpResponseSize> response_buffer_;
+  TcpConnection::Scratch scratch_;
 
   std::thread thread_;
 };
@@ -315,9 +323,11 @@ class EpollTcpServer final : public TcpServer {
 
 Result<std::unique_ptr<TcpServer>> TcpServer::create(std::vector<UniqueFd> listeners,
                                                      TcpLimits limits, Catalog& catalog,
-                                                     Taker update, Taker forward) {
-  auto server = std::make_unique<EpollTcpServer>(std::move(listeners), limits, catalog,
-                                                 std::move(update), std::move(forward));
+                                                     Taker update, Taker forward,
+                                                     TransferTaker transfer) {
+  auto server =
+      std::make_unique<EpollTcpServer>(std::move(listeners), limits, catalog, std::move(update),
+                                       std::move(forward), std::move(transfer));
   TRY(server->open());
   return std::unique_ptr<TcpServer>(std::move(server));
 }

@@ -26,11 +26,11 @@ struct TcpLimits {
 // longest makes room.
 class TcpServer {
  public:
-  // `listeners` do not block. `forward` is empty where names of others are refused. `catalog`
-  // outlives the server.
+  // `listeners` do not block. `forward` is empty where names of others are refused, `transfer`
+  // where nobody may have the zone. `catalog` outlives the server.
   static Result<std::unique_ptr<TcpServer>> create(std::vector<UniqueFd> listeners,
                                                    TcpLimits limits, Catalog& catalog, Taker update,
-                                                   Taker forward);
+                                                   Taker forward, TransferTaker transfer);
   virtual ~TcpServer() = default;  // stops
 
   virtual void start() = 0;

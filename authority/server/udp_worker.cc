@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "base/log.h"
@@ -74,6 +75,9 @@ struct UdpWorker::Batch {
     }
   }
 
+  BytesView message(unsigned index) const {
+    return {requests.data() + index * kRequestStride, in[index].msg_len};
+  }
   std::uint8_t* response(unsigned index) { return responses.data() + index * kResponseStride; }
 
   Catalog::Reader reader;
@@ -83,6 +87,7 @@ struct UdpWorker::Batch {
   std::array<iovec, kBatchSize> request_octets{}, response_octets{};
   std::array<sockaddr_storage, kBatchSize> peers{};
   std::array<Control, kBatchSize> controls{};
+  std::array<Answering, kBatchSize> answerings;
   alignas(64) std::array<std::uint8_t, kBatchSize * kRequestStride> requests;
   alignas(64) std::array<std::uint8_t, kBatchSize * kResponseStride> responses;
 };
@@ -139,12 +144,14 @@ void UdpWorker::answer_all(Batch& batch) {
   const auto version = batch.reader.pin();
   const Recursion recursion = forward_ ? Recursion::offered : Recursion::refused;
   batch.to_send = 0;
+  for (unsigned i = 0; i < batch.received; ++i)
+    batch.answerings[i].begin(batch.message(i), *version);
+  advance_together(std::span(batch.answerings).first(batch.received));
   for (unsigned i = 0; i < batch.received; ++i) {
-    const BytesView message(static_cast<const std::uint8_t*>(batch.request_octets[i].iov_base),
-                            batch.in[i].msg_len);
+    const BytesView message = batch.message(i);
     std::uint8_t* const response = batch.response(batch.to_send);
     const Answered answered =
-        answer(message, Transport::udp, recursion, *version, {response, kUdpResponseSize});
+        batch.answerings[i].finish(Transport::udp, recursion, {response, kUdpResponseSize});
     if (answered.kind == Answered::Kind::silent) continue;
     msghdr& header = batch.in[i].msg_hdr;
     reverse_control(header);
@@ -165,11 +172,11 @@ void UdpWorker::answer_all(Batch& batch) {
 
 void UdpWorker::hand_over(const Taker& taker, Batch& batch, unsigned index) {
   const msghdr& header = batch.in[index].msg_hdr;
-  const auto* octets = static_cast<const std::uint8_t*>(batch.request_octets[index].iov_base);
+  const BytesView message = batch.message(index);
   const ReturnPath path{batch.peers[index], header.msg_namelen, batch.controls[index],
                         header.msg_controllen};
   Handover handover;
-  handover.message.assign(octets, octets + batch.in[index].msg_len);
+  handover.message = to_bytes(message);
   handover.source =
       SocketAddress::from_sockaddr(reinterpret_cast<const sockaddr*>(&path.peer), path.peer_size);
   handover.transport = Transport::udp;

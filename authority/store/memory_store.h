@@ -21,6 +21,9 @@ class MemoryStore final : public ZoneStore {
   Result<void> commit(std::optional<std::uint32_t> expected,
                       const Transaction& transaction) override;
   Result<std::optional<std::vector<ChangeSet>>> changes_since(std::uint32_t serial) override;
+  Result<std::vector<ChangeSet>> recent_changes() override {
+    return std::vector<ChangeSet>(journal_.begin(), journal_.end());
+  }
 
   // The next `count` commits fail and change nothing.
   void fail_commits(unsigned count) { failing_commits_ = count; }

@@ -69,6 +69,8 @@ struct SqliteStore::Database {
 
   Result<void> store_change(const ChangeSet& change, bool journaled);
   Result<void> store_rows(const Transaction& transaction);
+  // From this place of the journal on.
+  Result<std::vector<ChangeSet>> read_changes(std::int64_t first);
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -312,18 +314,23 @@ Result<std::optional<std::vector<ChangeSet>>> SqliteStore::changes_since(std::ui
   find.reset();
   if (!found) return Changes();
 
-  Changes changes(std::in_place);
-  sqlite::Statement& rows = database_->changes_from;
-  rows.bind(1, sequence);
-  while (TRY(rows.step())) {
-    auto change = decode_change_set(rows.column_bytes(0));
+  return Changes(TRY(database_->read_changes(sequence)));
+}
+
+Result<std::vector<ChangeSet>> SqliteStore::recent_changes() { return database_->read_changes(0); }
+
+Result<std::vector<ChangeSet>> SqliteStore::Database::read_changes(std::int64_t first) {
+  std::vector<ChangeSet> changes;
+  changes_from.bind(1, first);
+  while (TRY(changes_from.step())) {
+    auto change = decode_change_set(changes_from.column_bytes(0));
     if (!change.ok()) {
-      rows.reset();
-      return change.error().in("changes of " + database_->path);
+      changes_from.reset();
+      return change.error().in("changes of " + path);
     }
-    changes->push_back(*std::move(change));
+    changes.push_back(*std::move(change));
   }
-  rows.reset();
+  changes_from.reset();
   return changes;
 }
 

@@ -25,6 +25,7 @@ class SqliteStore final : public ZoneStore {
   Result<void> commit(std::optional<std::uint32_t> expected,
                       const Transaction& transaction) override;
   Result<std::optional<std::vector<ChangeSet>>> changes_since(std::uint32_t serial) override;
+  Result<std::vector<ChangeSet>> recent_changes() override;
 
  private:
   struct Database;

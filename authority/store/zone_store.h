@@ -54,6 +54,9 @@ class ZoneStore {
   // The change sets that lead from `serial` to the stored version, oldest first. Nothing where the
   // journal does not reach back so far (it is bounded) or never knew the serial.
   virtual Result<std::optional<std::vector<ChangeSet>>> changes_since(std::uint32_t serial) = 0;
+
+  // All that the journal holds, oldest first: what led to the stored version last.
+  virtual Result<std::vector<ChangeSet>> recent_changes() = 0;
 };
 
 // Fills an empty store with a zone. Fails, changing nothing, where it is not empty or the records

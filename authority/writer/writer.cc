@@ -60,6 +60,7 @@ Writer::Writer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Writer::~Writer() { stop(); }
 
 Catalog& Writer::catalog() { return state_->core.catalog(); }
+const ChangeHistory& Writer::history() const { return state_->core.history(); }
 
 void Writer::start() {
   BASE_ASSERT(!state_->thread.joinable());

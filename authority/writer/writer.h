@@ -10,6 +10,7 @@
 #include "authority/federation/policy.h"
 #include "authority/store/zone_store.h"
 #include "authority/zone/catalog.h"
+#include "authority/zone/change_history.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -33,6 +34,9 @@ struct WriterConfig {
   FederationPolicy federation;
   std::size_t queue_limit = 4096;  // requests that wait; one source gets a quarter of it
   std::size_t group_limit = 64;    // requests that share one durable commit
+  // Called on the writer's thread each time that new versions were published, after the requests
+  // that made them were answered. Must not block. May be empty.
+  std::function<void()> published;
 };
 
 // The only mutator of the zone. One thread takes the requests in order: parse, authenticate,
@@ -53,6 +57,9 @@ class Writer {
 
   // Where the versions are published; it holds one from the start. Lives as long as the writer.
   Catalog& catalog();
+
+  // What led to the newest version; begins with what the store's journal holds. Lives as long.
+  const ChangeHistory& history() const;
 
   // Starts the thread.
   void start();

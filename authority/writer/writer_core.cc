@@ -62,17 +62,15 @@ Result<void> WriterCore::recover() {
   healthy_ = false;
   state_ = TRY(load());
   const std::uint32_t expected = state_.version->serial();
+  if (!catalog_)
+    for (ChangeSet& change : TRY(store_.recent_changes())) history_.add(std::move(change));
   Transaction transaction;
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
   state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
   if (!transaction.empty()) TRY(store_.commit(expected, transaction));
   healthy_ = true;
-  if (!catalog_) {
-    catalog_ = std::make_unique<Catalog>(state_.version);
-  } else {
-    catalog_->publish(state_.version);
-  }
+  publish(std::move(transaction.changes));
   log::info("zone.loaded", {{"zone", state_.version->apex().to_text()},
                             {"serial", state_.version->serial()},
                             {"rrsets", state_.version->rrset_count()},
@@ -137,6 +135,7 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
   const bool committed = healthy_ && commit(group.transaction, expected);
   reply(std::move(pending), committed);
+  if (std::exchange(has_news_, false) && config_.published) config_.published();
 }
 
 bool WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
@@ -148,8 +147,19 @@ bool WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
     return false;
   }
   // Durable before visible. A crash here loses nothing: recover() publishes the same version.
-  if (!transaction.changes.empty()) catalog_->publish(state_.version);
+  if (!transaction.changes.empty()) publish(std::move(transaction.changes));
   return true;
+}
+
+// History first, so that it reaches every version that anybody can see.
+void WriterCore::publish(std::vector<ChangeSet> changes) {
+  for (ChangeSet& change : changes) history_.add(std::move(change));
+  if (!catalog_) {
+    catalog_ = std::make_unique<Catalog>(state_.version);
+    return;
+  }
+  catalog_->publish(state_.version);
+  has_news_ = true;
 }
 
 void WriterCore::reply(std::vector<Pending> pending, bool committed) {

@@ -16,6 +16,7 @@
 #include "authority/writer/responder.h"
 #include "authority/writer/writer.h"
 #include "authority/zone/catalog.h"
+#include "authority/zone/change_history.h"
 
 namespace mutua::authority {
 
@@ -34,6 +35,7 @@ class WriterCore {
 
   std::optional<WallTime> next_due() const { return state_.leases.next_due(); }
   Catalog& catalog() { return *catalog_; }
+  const ChangeHistory& history() const { return history_; }
 
  private:
   // All that follows from the store. Runs ahead of what is published while a group is worked on.
@@ -62,6 +64,7 @@ class WriterCore {
   Result<void> take_up(ChangeSet change, Transaction& transaction);
   void take_up(LeaseChanges changes, Transaction& transaction);
   bool commit(const Transaction& transaction, std::uint32_t expected);
+  void publish(std::vector<ChangeSet> changes);
   void reply(std::vector<Pending> pending, bool committed);
 
   ZoneStore& store_;
@@ -71,7 +74,9 @@ class WriterCore {
   SourceLimits limits_;
   RecentAnswers recent_;
   std::unique_ptr<Catalog> catalog_;
-  bool healthy_ = false;  // the state is the store's
+  ChangeHistory history_;
+  bool has_news_ = false;  // published, but nobody was told yet
+  bool healthy_ = false;   // the state is the store's
   SteadyTime next_recovery_{};
 };
 

@@ -1,19 +1,15 @@
 #include "authority/zone/name_trie.h"
 
 #include <algorithm>
-#include <atomic>
-#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
 
-#include "authority/zone/folded_name.h"
+#include "authority/zone/referrers.h"
+#include "authority/zone/zone_node.h"
 
 namespace mutua::authority {
 namespace {
-
-constexpr unsigned kBitsPerBranch = 6;
-constexpr unsigned kBranchesPerRound = 64 / kBitsPerBranch;  // the last 4 bits stay unused
 
 bool same(BytesView a, BytesView b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
@@ -21,32 +17,23 @@ bool same(BytesView a, BytesView b) {
 
 }  // namespace
 
-struct NameTrie::Branch {
-  std::atomic<std::uint32_t> references{1};
-  std::uint64_t bitmap = 0;
+template <typename Node>
+typename NameTrie<Node>::Branch* NameTrie<Node>::Branch::create(std::uint64_t bitmap) {
+  const std::size_t slots = ones(bitmap);
+  auto* branch = new (::operator new(sizeof(Branch) + slots * sizeof(Slot))) Branch;
+  branch->bitmap = bitmap;
+  return branch;
+}
 
-  Slot* slots() { return reinterpret_cast<Slot*>(this + 1); }
-  unsigned count() const { return static_cast<unsigned>(std::popcount(bitmap)); }
-  unsigned index_of(unsigned position) const {
-    return static_cast<unsigned>(std::popcount(bitmap & ((std::uint64_t{1} << position) - 1)));
-  }
-  bool has(unsigned position) const { return bitmap >> position & 1; }
-
-  // With room for as many slots as the bitmap has bits; the slots are the caller's to fill.
-  static Branch* create(std::uint64_t bitmap) {
-    const auto slots = static_cast<std::size_t>(std::popcount(bitmap));
-    auto* branch = new (::operator new(sizeof(Branch) + slots * sizeof(Slot))) Branch;
-    branch->bitmap = bitmap;
-    return branch;
-  }
-  static void destroy(Branch* branch) {
-    branch->~Branch();
-    ::operator delete(branch);
-  }
-};
+template <typename Node>
+void NameTrie<Node>::Branch::destroy(Branch* branch) {
+  branch->~Branch();
+  ::operator delete(branch);
+}
 
 // How far down a change has come, and the bits of the hash that say where it goes next.
-struct NameTrie::Walk {
+template <typename Node>
+struct NameTrie<Node>::Walk {
   BytesView folded;
   std::uint64_t hash;  // of this round
   unsigned depth = 0;
@@ -63,29 +50,18 @@ struct NameTrie::Walk {
   }
 };
 
-NameTrie::NameTrie(const NameTrie& other) : root_(other.root_) { hold(root_); }
-NameTrie::NameTrie(NameTrie&& other) noexcept : root_(std::exchange(other.root_, 0)) {}
-NameTrie& NameTrie::operator=(NameTrie other) noexcept {
-  std::swap(root_, other.root_);
-  return *this;
-}
-NameTrie::~NameTrie() { drop(root_); }
-
-const ZoneNode* NameTrie::node_of(Slot slot) {
-  return slot & 1 ? reinterpret_cast<const ZoneNode*>(slot & ~Slot{1}) : nullptr;
-}
-NameTrie::Branch* NameTrie::branch_of(Slot slot) { return reinterpret_cast<Branch*>(slot); }
-
-void NameTrie::hold(Slot slot) {
+template <typename Node>
+void NameTrie<Node>::hold(Slot slot) {
   if (slot == 0) return;
-  const ZoneNode* node = node_of(slot);
+  const Node* node = node_of(slot);
   auto& references = node ? node->references_ : branch_of(slot)->references;
   references.fetch_add(1, std::memory_order_relaxed);
 }
 
-void NameTrie::drop(Slot slot) {
+template <typename Node>
+void NameTrie<Node>::drop(Slot slot) {
   if (slot == 0) return;
-  const ZoneNode* node = node_of(slot);
+  const Node* node = node_of(slot);
   auto& references = node ? node->references_ : branch_of(slot)->references;
   // Released for the others, acquired by the one that destroys: all uses come before.
   if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
@@ -100,7 +76,8 @@ void NameTrie::drop(Slot slot) {
 
 // The branch, unless others hold it too: then a copy of our own, in exchange for our reference.
 // Its children gain a reference by that, so whatever lies below a shared branch counts as shared.
-NameTrie::Slot NameTrie::own(Slot slot) {
+template <typename Node>
+typename NameTrie<Node>::Slot NameTrie<Node>::own(Slot slot) {
   Branch* branch = branch_of(slot);
   if (branch->references.load(std::memory_order_acquire) == 1) return slot;
   Branch* copy = Branch::create(branch->bitmap);
@@ -109,23 +86,8 @@ NameTrie::Slot NameTrie::own(Slot slot) {
   return reinterpret_cast<Slot>(copy);
 }
 
-const ZoneNode* NameTrie::find(BytesView folded, std::uint64_t hash) const {
-  Slot slot = root_;
-  for (unsigned round = 0;; ++round) {
-    std::uint64_t bits = round == 0 ? hash : name_hash(folded, round);
-    for (unsigned i = 0; i < kBranchesPerRound; ++i, bits >>= kBitsPerBranch) {
-      if (slot == 0) return nullptr;
-      if (const ZoneNode* node = node_of(slot))
-        return node->hash() == hash && same(node->folded_owner(), folded) ? node : nullptr;
-      Branch* branch = branch_of(slot);
-      const auto position = static_cast<unsigned>(bits & 63);
-      if (!branch->has(position)) return nullptr;
-      slot = branch->slots()[branch->index_of(position)];
-    }
-  }
-}
-
-void NameTrie::put(std::unique_ptr<const ZoneNode> node) {
+template <typename Node>
+void NameTrie<Node>::put(std::unique_ptr<const Node> node) {
   const Walk walk{node->folded_owner(), node->hash()};
   const Slot slot = reinterpret_cast<Slot>(node.release()) | 1;
   hold(slot);
@@ -133,9 +95,10 @@ void NameTrie::put(std::unique_ptr<const ZoneNode> node) {
 }
 
 // Takes over the references of `slot` and `node`, returns one.
-NameTrie::Slot NameTrie::put_into(Slot slot, Slot node, const Walk& walk) {
+template <typename Node>
+typename NameTrie<Node>::Slot NameTrie<Node>::put_into(Slot slot, Slot node, const Walk& walk) {
   if (slot == 0) return node;
-  if (const ZoneNode* present = node_of(slot)) {
+  if (const Node* present = node_of(slot)) {
     if (!same(present->folded_owner(), walk.folded)) return join_nodes(slot, node, walk);
     drop(slot);
     return node;
@@ -159,8 +122,9 @@ NameTrie::Slot NameTrie::put_into(Slot slot, Slot node, const Walk& walk) {
 }
 
 // Branches down to where the hashes of two different names part.
-NameTrie::Slot NameTrie::join_nodes(Slot one, Slot other, const Walk& walk) {
-  const ZoneNode* present = node_of(one);
+template <typename Node>
+typename NameTrie<Node>::Slot NameTrie<Node>::join_nodes(Slot one, Slot other, const Walk& walk) {
+  const Node* present = node_of(one);
   const unsigned round = walk.depth / kBranchesPerRound;
   const std::uint64_t present_hash =
       round == 0 ? present->hash() : name_hash(present->folded_owner(), round);
@@ -178,12 +142,14 @@ NameTrie::Slot NameTrie::join_nodes(Slot one, Slot other, const Walk& walk) {
   return reinterpret_cast<Slot>(branch);
 }
 
-void NameTrie::erase(BytesView folded, std::uint64_t hash) {
+template <typename Node>
+void NameTrie<Node>::erase(BytesView folded, std::uint64_t hash) {
   if (find(folded, hash)) root_ = erase_from(root_, Walk{folded, hash});
 }
 
 // The name is there. Takes over the reference of `slot`; what remains of it, or 0.
-NameTrie::Slot NameTrie::erase_from(Slot slot, const Walk& walk) {
+template <typename Node>
+typename NameTrie<Node>::Slot NameTrie<Node>::erase_from(Slot slot, const Walk& walk) {
   if (node_of(slot)) {
     drop(slot);
     return 0;
@@ -216,15 +182,36 @@ NameTrie::Slot NameTrie::erase_from(Slot slot, const Walk& walk) {
   return narrowed;
 }
 
-void NameTrie::for_each(const std::function<void(const ZoneNode&)>& visit) const {
+template <typename Node>
+void NameTrie<Node>::for_each(const std::function<void(const Node&)>& visit) const {
   visit_below(root_, visit);
 }
 
-void NameTrie::visit_below(Slot slot, const std::function<void(const ZoneNode&)>& visit) {
+template <typename Node>
+void NameTrie<Node>::visit_below(Slot slot, const std::function<void(const Node&)>& visit) {
   if (slot == 0) return;
-  if (const ZoneNode* node = node_of(slot)) return visit(*node);
+  if (const Node* node = node_of(slot)) return visit(*node);
   Branch* branch = branch_of(slot);
   for (unsigned i = 0; i < branch->count(); ++i) visit_below(branch->slots()[i], visit);
 }
+
+template <typename Node>
+void NameTrie<Node>::for_each_with_hash(std::uint64_t hash,
+                                        const std::function<void(const Node&)>& visit) const {
+  Slot slot = root_;
+  std::uint64_t bits = hash;
+  for (unsigned i = 0; slot != 0 && !node_of(slot) && i < kBranchesPerRound; ++i) {
+    const Branch* branch = branch_of(slot);
+    const auto position = static_cast<unsigned>(bits & 63);
+    slot = branch->has(position) ? branch->slots()[branch->index_of(position)] : 0;
+    bits >>= kBitsPerBranch;
+  }
+  visit_below(slot, [&](const Node& node) {
+    if (node.hash() == hash) visit(node);
+  });
+}
+
+template class NameTrie<ZoneNode>;
+template class NameTrie<Referrers>;
 
 }  // namespace mutua::authority

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kRdlengthAt = 10;  // within a record whose owner is a pointer
 constexpr std::uint16_t kPointer = 0xC000;
+// Octets of an answer that is prepared whole, header and all: what any UDP client with EDNS takes.
+constexpr std::size_t kLargestWholeAnswer = 1232;
 
 // The names of RDATA that RFC 1035 lets compress: how many, and where the first begins.
 struct CompressibleNames {
@@ -46,7 +48,9 @@ std::size_t end_of_name(BytesView octets, std::size_t at) {
 struct Parts {
   std::vector<ReadyRRset::Target> targets;
   std::vector<std::uint16_t> pointers;
-  Bytes octets, target_names;
+  Bytes octets, glue, target_names;
+  std::uint16_t glue_count = 0;
+  bool has_glue = false;
 };
 
 class Encoder {
@@ -138,6 +142,41 @@ Parts encode(const wire::Name& owner, const RRset& rrset) {
   return parts;
 }
 
+// The records of one target's addresses, behind an owner that points into the RRset's own RDATA
+// where the name stands there in full.
+void put_addresses(const RRset& rrset, std::uint16_t owner_at, BytesView owner, Parts& parts) {
+  for (const Bytes& rdata : rrset.rdatas) {
+    if (owner_at != 0)
+      append_u16(parts.glue, static_cast<std::uint16_t>(kPointer | owner_at));
+    else
+      append(parts.glue, owner);
+    append_u16(parts.glue, static_cast<std::uint16_t>(rrset.type));
+    append_u16(parts.glue, static_cast<std::uint16_t>(wire::RRClass::in));
+    append_u32(parts.glue, rrset.ttl);
+    append_u16(parts.glue, static_cast<std::uint16_t>(rdata.size()));
+    append(parts.glue, rdata);
+    ++parts.glue_count;
+  }
+}
+
+void prepare_glue(const wire::Name& owner, const AddressSource& addresses, Parts& parts) {
+  const std::size_t answer_at = kQuestionNameOffset + owner.wire().size() + 4;  // QTYPE, QCLASS
+  for (const ReadyRRset::Target& target : parts.targets) {
+    const BytesView name = BytesView(parts.target_names).subspan(target.name_at, target.name_size);
+    const auto owner_at = static_cast<std::uint16_t>(
+        target.rdata_name_at == 0 ? 0 : answer_at + target.rdata_name_at);
+    for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
+      if (const RRset* rrset = addresses(name, target.hash, type))
+        put_addresses(*rrset, owner_at, name, parts);
+      if (answer_at + parts.octets.size() + parts.glue.size() <= kLargestWholeAnswer) continue;
+      parts.glue.clear();
+      parts.glue_count = 0;
+      return;
+    }
+  }
+  parts.has_glue = answer_at + parts.octets.size() <= kLargestWholeAnswer;
+}
+
 template <typename Item>
 void append_items(Bytes& out, const Item* items, std::size_t count) {
   append(out, {reinterpret_cast<const std::uint8_t*>(items), count * sizeof(Item)});
@@ -147,28 +186,35 @@ std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
 }  // namespace
 
-Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index) {
+Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+                 const AddressSource& addresses) {
   std::size_t upper_bound = 0;
   for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
   const bool fits = upper_bound <= wire::kLargestMessage;
-  const Parts parts = fits ? encode(owner, rrset) : Parts{};
+  Parts parts = fits ? encode(owner, rrset) : Parts{};
+  if (fits) prepare_glue(owner, addresses, parts);
 
   const ReadyRRset head{rrset.type,
                         static_cast<std::uint16_t>(fits ? rrset.rdatas.size() : 0),
                         index,
                         static_cast<std::uint16_t>(parts.targets.size()),
                         static_cast<std::uint32_t>(parts.pointers.size()),
-                        static_cast<std::uint32_t>(parts.octets.size())};
+                        static_cast<std::uint32_t>(parts.octets.size()),
+                        static_cast<std::uint32_t>(parts.glue.size()),
+                        parts.glue_count,
+                        parts.has_glue};
   Bytes out;
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
   append_items(out, parts.pointers.data(), parts.pointers.size());
   append(out, parts.octets);
+  append(out, parts.glue);
   append(out, parts.target_names);
   return out;
 }
 
-Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets) {
+Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
+                       const AddressSource& addresses) {
   const FoldedName folded(owner);
   const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
                               static_cast<std::uint16_t>(folded.size())};
@@ -177,7 +223,8 @@ Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets) {
   std::size_t offset =
       aligned(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place) + folded.size());
   for (const RRset& rrset : rrsets) {
-    all_ready.push_back(make_ready(owner, rrset, static_cast<std::uint16_t>(places.size())));
+    all_ready.push_back(
+        make_ready(owner, rrset, static_cast<std::uint16_t>(places.size()), addresses));
     places.push_back({rrset.type, 0, static_cast<std::uint32_t>(offset)});
     offset += aligned(all_ready.back().size());
   }

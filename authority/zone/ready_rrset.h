@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "authority/zone/rrset.h"
@@ -16,13 +17,17 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // It is the head of a run of memory that lies in one piece, so that an answer costs few cache
 // misses; it only ever stands inside a ReadyBlock (or a buffer of make_ready) and is not copied:
 //
-//   ReadyRRset | targets … | pointers … | octets … | target names …
+//   ReadyRRset | targets … | pointers … | octets … | glue … | target names …
 //
 // `octets` is, for each record:   C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
 //
 // It is written for a message in which the whole owner stands at octet 12. The names inside the
 // RDATA of the types that may compress (RFC 3597 section 4) end in pointers into the owner, too.
 // A message in which the owner stands elsewhere adds the difference to every pointer.
+//
+// `glue` is the address records of the targets, for the additional section of the one message in
+// which the RRset follows the question for its owner's name: octets and glue in one piece are the
+// whole of that answer. It is there unless such an answer would be larger than a datagram.
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
   struct Target {
@@ -38,6 +43,9 @@ struct ReadyRRset {
   std::uint16_t target_count;
   std::uint32_t pointer_count;
   std::uint32_t octets_size;
+  std::uint32_t glue_size;
+  std::uint16_t glue_count;  // of records
+  bool has_glue;             // false: it is not prepared
 
   std::span<const Target> targets() const {
     return {reinterpret_cast<const Target*>(this + 1), target_count};
@@ -49,14 +57,22 @@ struct ReadyRRset {
   BytesView octets() const {
     return {reinterpret_cast<const std::uint8_t*>(pointers().data() + pointer_count), octets_size};
   }
+  // Octets and glue: what follows the question in an answer about the owner itself.
+  BytesView whole_answer() const { return {octets().data(), octets_size + glue_size}; }
   BytesView target_name(const Target& target) const {
-    return {octets().data() + octets_size + target.name_at, target.name_size};
+    return {octets().data() + octets_size + glue_size + target.name_at, target.name_size};
   }
 };
-static_assert(sizeof(ReadyRRset) == 16 && sizeof(ReadyRRset::Target) == 16);
+static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 16);
+
+// The RRset of this type, A or AAAA, at a folded name with this name_hash(); nullptr where there is
+// none.
+using AddressSource =
+    std::function<const RRset*(BytesView folded, std::uint64_t hash, wire::RRType type)>;
 
 // The run of memory of one RRset; a ReadyRRset stands at its front.
-Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index);
+Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+                 const AddressSource& addresses);
 
 // All that look-ups need of one name, in one piece of memory:
 //
@@ -74,6 +90,20 @@ class ReadyBlock {
   const ReadyRRset& at(unsigned index) const {
     return *reinterpret_cast<const ReadyRRset*>(start_ + places()[index].offset);
   }
+
+  // Ask the processor to fetch what at() and folded_owner() read first, and then, once that has
+  // come, what an answer of this type copies: most of it lies within these lines.
+  void prefetch_index() const {
+    __builtin_prefetch(start_);
+    __builtin_prefetch(start_ + kLine);
+  }
+  void prefetch(wire::RRType type) const {
+    const ReadyRRset* found = find(type);
+    if (!found) return;
+    for (std::size_t line = 0; line < kPrefetchedLines; ++line)
+      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(found) + line * kLine);
+  }
+
   const ReadyRRset* find(wire::RRType type) const {
     for (unsigned i = 0; i < size(); ++i)
       if (places()[i].type == type) return &at(i);
@@ -81,7 +111,8 @@ class ReadyBlock {
   }
 
  private:
-  friend Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets);
+  friend Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
+                                const AddressSource& addresses);
   struct Head {
     std::uint16_t rrset_count;
     std::uint16_t name_size;
@@ -95,9 +126,13 @@ class ReadyBlock {
   const Head& head() const { return *reinterpret_cast<const Head*>(start_); }
   const Place* places() const { return reinterpret_cast<const Place*>(start_ + sizeof(Head)); }
 
+  static constexpr std::size_t kLine = 64;  // octets of a cache line
+  static constexpr std::size_t kPrefetchedLines = 10;
+
   const std::uint8_t* start_;
 };
 
-Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets);
+Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
+                       const AddressSource& addresses);
 
 }  // namespace mutua::authority

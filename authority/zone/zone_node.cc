@@ -6,10 +6,11 @@
 
 namespace mutua::authority {
 
-NodeContent::NodeContent(wire::Name owner, std::vector<RRset> rrsets)
+NodeContent::NodeContent(wire::Name owner, std::vector<RRset> rrsets,
+                         const AddressSource& addresses)
     : owner_(std::move(owner)),
       rrsets_(std::move(rrsets)),
-      block_(make_ready_block(owner_, rrsets_)) {}
+      block_(make_ready_block(owner_, rrsets_, addresses)) {}
 
 ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children)
     : ZoneNode(std::move(content), children, 0) {

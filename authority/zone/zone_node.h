@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,8 +17,8 @@ namespace mutua::authority {
 // successive versions that differ in their number of children alone.
 class NodeContent {
  public:
-  // `rrsets`: sorted by type.
-  NodeContent(wire::Name owner, std::vector<RRset> rrsets);
+  // `rrsets`: sorted by type. `addresses` is asked for those of their targets.
+  NodeContent(wire::Name owner, std::vector<RRset> rrsets, const AddressSource& addresses);
   NodeContent(const NodeContent&) = delete;
   NodeContent& operator=(const NodeContent&) = delete;
 
@@ -44,6 +45,11 @@ class ZoneNode {
   const wire::Name& owner() const { return content_->owner(); }
   BytesView folded_owner() const { return ready_.folded_owner(); }
   std::uint64_t hash() const { return hash_; }
+  bool is_named(BytesView folded, std::uint64_t hash) const {
+    const BytesView owner = folded_owner();
+    return hash_ == hash && owner.size() == folded.size() &&
+           std::memcmp(owner.data(), folded.data(), folded.size()) == 0;
+  }
   // Names directly below this one.
   std::uint32_t children() const { return children_; }
 
@@ -61,6 +67,7 @@ class ZoneNode {
   const std::shared_ptr<const NodeContent>& content() const { return content_; }
 
  private:
+  template <typename Node>
   friend class NameTrie;
 
   mutable std::atomic<std::uint32_t> references_{0};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -10,12 +12,24 @@ namespace {
 
 using wire::RRType;
 
-std::unique_ptr<const ZoneNode> make_node(const wire::Name& owner, std::vector<RRset> rrsets,
-                                          std::uint32_t children) {
-  std::sort(rrsets.begin(), rrsets.end(),
-            [](const RRset& a, const RRset& b) { return a.type < b.type; });
-  return std::make_unique<const ZoneNode>(
-      std::make_shared<const NodeContent>(owner, std::move(rrsets)), children);
+bool same_rrset(const RRset* a, const RRset* b) { return a && b ? *a == *b : a == b; }
+
+const RRset* find_in(std::span<const RRset> rrsets, RRType type) {
+  const auto found = std::find_if(rrsets.begin(), rrsets.end(),
+                                  [&](const RRset& rrset) { return rrset.type == type; });
+  return found == rrsets.end() ? nullptr : &*found;
+}
+
+// The names of the zone whose addresses belong into answers from these RRsets, each once.
+std::set<wire::Name> targets_of(std::span<const RRset> rrsets, const wire::Name& apex) {
+  std::set<wire::Name> targets;
+  for (const RRset& rrset : rrsets) {
+    for (const Bytes& rdata : rrset.rdatas) {
+      auto target = wire::target_of(rrset.type, rdata);
+      if (target && target->is_at_or_below(apex)) targets.insert(*std::move(target));
+    }
+  }
+  return targets;
 }
 
 // RFC 1034 section 3.6.2: where a CNAME is, nothing else is, but for what DNSSEC puts beside it.
@@ -33,14 +47,14 @@ Result<void> check_company(const wire::Name& owner, const std::vector<RRset>& rr
 
 }  // namespace
 
-// The one place where versions are made: a draft that shares its trie with the version that it
+// The one place where versions are made: a draft that shares its tries with the version that it
 // started from, until changed.
 class ZoneVersionBuilder {
  public:
   explicit ZoneVersionBuilder(const wire::Name& apex) : draft_(new ZoneVersion) {
     draft_->apex_ = apex;
     draft_->folded_apex_ = FoldedName(apex);
-    draft_->nodes_.put(make_node(apex, {}, 0));
+    put_node(apex, {}, 0);
   }
   explicit ZoneVersionBuilder(const ZoneVersion& version) : draft_(new ZoneVersion(version)) {}
 
@@ -56,18 +70,21 @@ class ZoneVersionBuilder {
     const ZoneNode* present = node(owner);
     if (present) uncount(owner, present->rrsets());
     count(owner, rrsets);
+    note_referrals(owner, present ? present->rrsets() : std::span<const RRset>(), rrsets);
     const std::uint32_t children = present ? present->children() : 0;
     if (rrsets.empty() && children == 0 && owner != draft_->apex_) {
       if (present) remove(owner);
       return {};
     }
     const bool is_new = !present;
-    draft_->nodes_.put(make_node(present ? present->owner() : owner, std::move(rrsets), children));
+    put_node(present ? present->owner() : owner, std::move(rrsets), children);
     if (is_new) add_child(owner.parent());
     return {};
   }
 
   Result<std::shared_ptr<const ZoneVersion>> finish() {
+    for (auto& [target, owners] : new_referrers_) put_referrers(target, std::move(owners));
+    for (const wire::Name& name : moved_) renew_referrers(name);
     const RRset* soa = draft_->find(draft_->apex_, RRType::soa);
     if (!soa || soa->rdatas.size() != 1)
       return errorf("%s: a zone needs one SOA at its apex", draft_->apex_.to_text().c_str());
@@ -77,7 +94,7 @@ class ZoneVersionBuilder {
     draft_->serial_ = parsed.serial;
     draft_->negative_soa_rrset_ = *soa;
     draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0);
+    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses());
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
@@ -98,10 +115,88 @@ class ZoneVersionBuilder {
         }));
   }
 
+  AddressSource addresses() const {
+    return [this](BytesView folded, std::uint64_t hash, RRType type) -> const RRset* {
+      const ZoneNode* found = draft_->node(folded, hash);
+      return found ? found->find(type) : nullptr;
+    };
+  }
+
+  void put_node(const wire::Name& owner, std::vector<RRset> rrsets, std::uint32_t children) {
+    std::sort(rrsets.begin(), rrsets.end(),
+              [](const RRset& a, const RRset& b) { return a.type < b.type; });
+    draft_->nodes_.put(std::make_unique<const ZoneNode>(
+        std::make_shared<const NodeContent>(owner, std::move(rrsets), addresses()), children));
+  }
+
+  // Keeps account of who refers to whom, and of the names whose addresses others carry and that
+  // have others now.
+  void note_referrals(const wire::Name& owner, std::span<const RRset> before,
+                      std::span<const RRset> after) {
+    const auto targets_before = targets_of(before, draft_->apex_);
+    const auto targets_after = targets_of(after, draft_->apex_);
+    const std::uint64_t hash = name_hash(FoldedName(owner).wire());
+    for (const wire::Name& target : targets_before)
+      if (!targets_after.contains(target)) remove_referrer(target, hash);
+    for (const wire::Name& target : targets_after)
+      if (!targets_before.contains(target)) new_referrers_[target].push_back(hash);
+    // Who will refer to it only later in this draft will find its addresses as they are then.
+    const bool is_referred_to = new_referrers_.contains(owner) || referrers(FoldedName(owner));
+    const auto moved = [&](RRType type) {
+      return !same_rrset(find_in(before, type), find_in(after, type));
+    };
+    if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa))) moved_.push_back(owner);
+  }
+
+  const Referrers* referrers(const FoldedName& target) const {
+    return draft_->referrers_.find(target.wire(), name_hash(target.wire()));
+  }
+
+  void put_referrers(const wire::Name& target, std::vector<std::uint64_t> more) {
+    const FoldedName folded(target);
+    if (const Referrers* present = referrers(folded))
+      more.insert(more.end(), present->owners().begin(), present->owners().end());
+    draft_->referrers_.put(std::make_unique<const Referrers>(folded, std::move(more)));
+  }
+
+  void remove_referrer(const wire::Name& target, std::uint64_t owner) {
+    const auto drop_one = [&](std::vector<std::uint64_t>& owners) {
+      const auto at = std::find(owners.begin(), owners.end(), owner);
+      if (at == owners.end()) return false;
+      *at = owners.back();
+      owners.pop_back();
+      return true;
+    };
+    const auto added = new_referrers_.find(target);
+    if (added != new_referrers_.end() && drop_one(added->second)) return;
+    const FoldedName folded(target);
+    const Referrers* present = referrers(folded);
+    BASE_ASSERT(present);
+    std::vector<std::uint64_t> owners = present->owners();
+    const bool dropped = drop_one(owners);
+    BASE_ASSERT(dropped);
+    if (owners.empty())
+      draft_->referrers_.erase(folded.wire(), name_hash(folded.wire()));
+    else
+      draft_->referrers_.put(std::make_unique<const Referrers>(folded, std::move(owners)));
+  }
+
+  // Puts the addresses of `target`, as they are now, into the answers that carry them.
+  void renew_referrers(const wire::Name& target) {
+    const Referrers* all = referrers(FoldedName(target));
+    if (!all) return;
+    std::set<const ZoneNode*> nodes;  // found first: the trie changes below
+    for (const std::uint64_t owner : all->owners())
+      draft_->nodes_.for_each_with_hash(owner,
+                                        [&](const ZoneNode& found) { nodes.insert(&found); });
+    for (const ZoneNode* found : nodes)
+      put_node(found->owner(), {found->rrsets().begin(), found->rrsets().end()}, found->children());
+  }
+
   void add_child(const wire::Name& parent) {
     const ZoneNode* present = node(parent);
     if (present) return set_children(*present, present->children() + 1);
-    draft_->nodes_.put(make_node(parent, {}, 1));
+    put_node(parent, {}, 1);
     add_child(parent.parent());
   }
 
@@ -121,6 +216,9 @@ class ZoneVersionBuilder {
   }
 
   std::unique_ptr<ZoneVersion> draft_;
+  std::unordered_map<wire::Name, std::vector<std::uint64_t>>
+      new_referrers_;  // not in the draft yet
+  std::vector<wire::Name> moved_;
 };
 
 const ZoneNode* ZoneVersion::node(const wire::Name& name) const {
@@ -143,7 +241,14 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::create(wire::Name apex,
     at_owner.push_back(std::move(owned.rrset));
   }
   ZoneVersionBuilder builder(apex);
-  for (auto& [owner, owned] : by_owner) TRY(builder.replace(owner, std::move(owned)));
+  // Addresses first, so that nearly all answers that carry them are made once.
+  const auto refers = [&](const std::vector<RRset>& owned) {
+    return !targets_of(owned, apex).empty();
+  };
+  for (auto& [owner, owned] : by_owner)
+    if (!refers(owned)) TRY(builder.replace(owner, std::exchange(owned, {})));
+  for (auto& [owner, owned] : by_owner)
+    if (!owned.empty()) TRY(builder.replace(owner, std::move(owned)));
   return builder.finish();
 }
 

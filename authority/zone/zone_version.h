@@ -11,6 +11,7 @@
 #include "authority/zone/folded_name.h"
 #include "authority/zone/name_trie.h"
 #include "authority/zone/ready_rrset.h"
+#include "authority/zone/referrers.h"
 #include "authority/zone/rrset.h"
 #include "authority/zone/zone_node.h"
 #include "base/result.h"
@@ -20,7 +21,7 @@
 namespace mutua::authority {
 
 // One immutable version of a zone. apply() shares all that does not change with its predecessor and
-// costs O(change), not O(zone). Readable from any thread without a lock; what a look-up returns
+// costs O(change), not O(zone): a changed address is a change of every answer that carries it. Readable from any thread without a lock; what a look-up returns
 // lives as long as the version.
 class ZoneVersion {
  public:
@@ -42,6 +43,8 @@ class ZoneVersion {
   const ZoneNode* node(BytesView folded, std::uint64_t hash) const {
     return nodes_.find(folded, hash);
   }
+  // The same, begun for many names at a time; see there.
+  NameTrie<ZoneNode>::Cursor begin_look_up(std::uint64_t hash) const { return {nodes_, hash}; }
   const ZoneNode* node(BytesView folded) const { return nodes_.find(folded, name_hash(folded)); }
 
   const RRset* find(const wire::Name& name, wire::RRType type) const {
@@ -60,6 +63,8 @@ class ZoneVersion {
   // leads to this same version.
   Result<std::shared_ptr<const ZoneVersion>> apply(const ChangeSet& change) const;
 
+  // Every name, in no particular order; not longer than the version lives.
+  NameTrie<ZoneNode>::Iterator nodes() const { return NameTrie<ZoneNode>::Iterator(nodes_); }
   // Every RRset, in no particular order.
   void for_each(
       const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const;
@@ -73,7 +78,8 @@ class ZoneVersion {
   std::uint32_t serial_ = 0;
   std::size_t rrset_count_ = 0;
   std::size_t cut_count_ = 0;
-  NameTrie nodes_;
+  NameTrie<ZoneNode> nodes_;
+  NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
   RRset negative_soa_rrset_;
   Bytes negative_soa_;  // by make_ready
 };

@@ -1,5 +1,7 @@
 #include "wire/tsig.h"
 
+#include <utility>
+
 namespace mutua::wire {
 namespace {
 
@@ -83,12 +85,21 @@ Bytes tsig_signed_bytes_of(BytesView bytes, const Message& message, const Tsig& 
   return tsig_signed_bytes(before, tsig, request_mac);
 }
 
-Bytes sign_tsig(Bytes message, Tsig fields, BytesView request_mac,
-                const std::function<Bytes(BytesView)>& mac_of) {
-  fields.mac.clear();
-  if (mac_of) fields.mac = mac_of(tsig_signed_bytes(message, fields, request_mac));
-  const Bytes rdata = rdata_of(fields);
-  append(message, fields.key_name.wire());
+Bytes tsig_continued_bytes(BytesView before_signature, const Tsig& tsig, BytesView mac_before) {
+  Bytes covered;
+  append_u16(covered, static_cast<std::uint16_t>(mac_before.size()));
+  append(covered, mac_before);
+  const std::size_t message_at = covered.size();
+  append(covered, before_signature);
+  store_u16(covered.data() + message_at, tsig.original_id);
+  append_u48(covered, tsig.time_signed);
+  append_u16(covered, tsig.fudge);
+  return covered;
+}
+
+Bytes append_tsig(Bytes message, const Tsig& tsig) {
+  const Bytes rdata = rdata_of(tsig);
+  append(message, tsig.key_name.wire());
   append_u16(message, static_cast<std::uint16_t>(RRType::tsig));
   append_u16(message, static_cast<std::uint16_t>(RRClass::any));
   append_u32(message, 0);
@@ -96,6 +107,13 @@ Bytes sign_tsig(Bytes message, Tsig fields, BytesView request_mac,
   append(message, rdata);
   store_u16(message.data() + 10, static_cast<std::uint16_t>(load_u16(message.data() + 10) + 1));
   return message;
+}
+
+Bytes sign_tsig(Bytes message, Tsig fields, BytesView request_mac,
+                const std::function<Bytes(BytesView)>& mac_of) {
+  fields.mac.clear();
+  if (mac_of) fields.mac = mac_of(tsig_signed_bytes(message, fields, request_mac));
+  return append_tsig(std::move(message), fields);
 }
 
 }  // namespace mutua::wire

@@ -30,6 +30,13 @@ Bytes tsig_signed_bytes(BytesView before_signature, const Tsig& tsig, BytesView 
 Bytes tsig_signed_bytes_of(BytesView bytes, const Message& message, const Tsig& tsig,
                            BytesView request_mac);
 
+// The same for every message but the first of an answer of several (section 5.3.1): the MAC of the
+// message before, this message, the time and the fudge.
+Bytes tsig_continued_bytes(BytesView before_signature, const Tsig& tsig, BytesView mac_before);
+
+// `message` with this TSIG record appended, MAC and all.
+Bytes append_tsig(Bytes message, const Tsig& tsig);
+
 // `message` with the TSIG record appended; `fields.mac` is ignored, `mac_of` makes it. Where
 // `mac_of` is empty the MAC stays empty (BADKEY and BADSIG responses).
 Bytes sign_tsig(Bytes message, Tsig fields, BytesView request_mac,

@@ -50,6 +50,26 @@ TEST_F(AuthorityConfigTest, TheLeastHasSafeDefaults) {
   EXPECT_TRUE(config.control_socket.empty());
 }
 
+TEST_F(AuthorityConfigTest, TransfersAreGivenByAddressAndKey) {
+  const std::string keys = "transfer_key = k hmac-sha256 " + secret_.string() + "\n";
+  const auto config = read(keys +
+                           "transfer = 192.0.2.0/24 k\ntransfer = ::1\n"
+                           "notify = 192.0.2.1:5353 K\nnotify = ::1\n");
+  ASSERT_TRUE(config.ok()) << config.error().message();
+  ASSERT_THAT(config->transfer.rules, SizeIs(2));
+  EXPECT_TRUE(config->transfer.rules[0].key);
+  EXPECT_FALSE(config->transfer.rules[1].key);
+  ASSERT_THAT(config->transfer.notify, SizeIs(2));
+  EXPECT_TRUE(config->transfer.notify[0].key);
+  EXPECT_EQ(config->transfer.notify[1].address.to_text(), "[::1]:53");
+  EXPECT_TRUE(config->writer.tsig_keys.empty());  // to read is not to write
+  EXPECT_THAT(error("transfer = 192.0.2.0/24 k\n"),
+              HasSubstr("a.conf:4: transfer: no transfer_key"));
+  EXPECT_THAT(error("transfer = 192.0.2.1/24\n"), HasSubstr("a.conf:4: transfer: bits are set"));
+  EXPECT_THAT(error("notify = nowhere\n"), HasSubstr("a.conf:4: notify: "));
+  EXPECT_THAT(error(keys + "notify = ::1 k more\n"), HasSubstr("a.conf:5: notify: expected"));
+}
+
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
   const auto config =
       read(

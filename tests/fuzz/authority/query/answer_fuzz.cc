@@ -26,10 +26,12 @@ std::shared_ptr<const ZoneVersion> zone(const std::string& text) {
 void check(BytesView message, Transport transport, const ZoneVersion& version) {
   static std::array<std::uint8_t, kTcpResponseSize> buffer;
   const std::size_t limit = transport == Transport::udp ? kUdpResponseSize : kTcpResponseSize;
+  Answering answering;
+  answering.begin(message, version);
+  advance_together({&answering, 1});
   const Answered answered =
-      answer(message, transport, Recursion::refused, version, std::span(buffer).first(limit));
-  if (answered.kind != Answered::Kind::response && answered.kind != Answered::Kind::not_ours)
-    return;
+      answering.finish(transport, Recursion::refused, std::span(buffer).first(limit));
+  if (answered.kind == Answered::Kind::silent || answered.kind == Answered::Kind::update) return;
   BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
   const BytesView response = BytesView(buffer).first(answered.size);
   BASE_ASSERT(response[0] == message[0] && response[1] == message[1] && (response[2] & 0x80) != 0);

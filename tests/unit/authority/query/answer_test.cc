@@ -122,6 +122,30 @@ class Answer : public testing::TestWithParam<bool> {
 
   wire::Message ask(std::string_view name, RRType type) { return reply(*version_, name, type); }
 };
+
+// Whichever way an answer is made, in steps or at once, beside others or alone: the octets are one.
+TEST_P(Answer, StepsDoNotChangeIt) {
+  std::vector<Bytes> messages;
+  for (const char* name : {"fed.test", "a1.fed.test", "A1.FED.test", "no.fed.test",
+                           "x.wild.fed.test", "chain1.fed.test", "_80._tcp.web.fed.test",
+                           "b.wild.fed.test", "x.new.fed.test", "a.sub.fed.test", "example.org"})
+    for (const RRType type : {RRType::a, RRType::srv, RRType::ns, RRType::any})
+      messages.push_back(query(name, type));
+  messages.push_back({});
+  messages.push_back(Bytes(12));
+  std::vector<Answering> together(messages.size());
+  for (std::size_t i = 0; i < messages.size(); ++i) together[i].begin(messages[i], *version_);
+  advance_together(together);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    Bytes out(kTcpResponseSize);
+    const Answered answered = together[i].finish(Transport::tcp, Recursion::refused, out);
+    out.resize(answered.size);
+    const Reply alone = raw(*version_, messages[i]);
+    EXPECT_EQ(answered.kind, alone.kind) << i;
+    EXPECT_EQ(out, alone.octets) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutCuts, Answer, testing::Bool());
 
 TEST_P(Answer, DataIsAuthoritative) {

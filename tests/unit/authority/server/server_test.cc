@@ -138,9 +138,9 @@ class ServerTest : public testing::Test {
     config_.listen = {SocketAddress::parse(address).value()};
     config_.tcp = limits;
     config_.udp_workers = workers;
-    server_ =
-        Server::create(config_, catalog_, updates_.taker(), forwards ? questions_.taker() : Taker())
-            .value();
+    server_ = Server::create(config_, catalog_, updates_.taker(),
+                             forwards ? questions_.taker() : Taker(), {})
+                  .value();
     server_->start();
   }
   SocketAddress address() const { return server_->addresses().front(); }
@@ -368,7 +368,7 @@ TEST_F(ServerTest, ASecondServerOnTheSamePortDoesNotStart) {
   serve();
   ServerConfig same;
   same.listen = {address()};
-  EXPECT_FALSE(Server::create(same, catalog_, updates_.taker(), {}));
+  EXPECT_FALSE(Server::create(same, catalog_, updates_.taker(), {}, {}));
 }
 
 }  // namespace

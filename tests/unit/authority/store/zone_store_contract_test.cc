@@ -156,6 +156,10 @@ TYPED_TEST(ZoneStoreContract, TheJournalLeadsFromAnySerialThatItHolds) {
   EXPECT_TRUE(this->store().changes_since(6).value()->empty());
   EXPECT_TRUE(this->store().changes_since(3).value().has_value());
   EXPECT_FALSE(this->store().changes_since(2).value().has_value());  // the journal is bounded
+  const auto recent = this->store().recent_changes().value();
+  ASSERT_EQ(recent.size(), 3u);
+  EXPECT_EQ(recent.front().from, 3u);
+  EXPECT_EQ(recent.back().to, 6u);
   EXPECT_FALSE(this->store().changes_since(99).value().has_value());
 }
 

@@ -210,17 +210,96 @@ TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
   }
 }
 
+// Every prepared octet of the zone, by owner and type.
+std::map<std::pair<std::string, RRType>, Bytes> prepared(const ZoneVersion& version) {
+  std::map<std::pair<std::string, RRType>, Bytes> all;
+  version.for_each([&](const Name& owner, const RRset& rrset) {
+    const ReadyRRset* ready = version.node(owner)->ready(rrset.type);
+    all[{owner.to_text(), rrset.type}] = to_bytes(ready->whole_answer());
+  });
+  return all;
+}
+
+// Peers that come, go and move, under services that come, go and choose others: after each change
+// the prepared answers are those of a zone that is made anew from the same records.
+TEST(ZoneVersion, PreparedAnswersFollowTheAddressesThatTheyCarry) {
+  std::mt19937 random(2);
+  const auto number = [&](unsigned below) { return std::to_string(random() % below); };
+  Version version = create();
+  for (int step = 0; step < 300; ++step) {
+    std::map<std::pair<std::string, RRType>, RRsetChange> changes;
+    for (unsigned i = 0; i < 1 + random() % 4; ++i) {
+      const std::string peer = "p" + number(6) + ".fed.test.";
+      const std::string service = "s" + number(20) + ".fed.test.";
+      // A peer that offers a service too is both a target and one that refers.
+      const std::string owner = random() % 4 == 0 ? peer : service;
+      switch (random() % 5) {
+        case 0:
+          changes.insert_or_assign({peer, RRType::a},
+                                   put(peer + " 60 IN A 192.0.2." + number(250)));
+          break;
+        case 1:
+          changes.insert_or_assign({peer, RRType::aaaa}, put(peer + " 60 IN AAAA ::" + number(99)));
+          break;
+        case 2:
+          changes.insert_or_assign({peer, RRType::a}, remove(peer, RRType::a));
+          break;
+        case 3:
+          changes.insert_or_assign({owner, RRType::srv}, remove(owner, RRType::srv));
+          break;
+        default: {
+          OwnedRRset list = owned(owner + " 60 IN SRV 0 0 1 p" + number(6) + ".fed.test.");
+          for (unsigned more = 0; more < random() % 3; ++more)
+            list.rrset.rdatas.push_back(
+                owned(owner + " 60 IN SRV 0 0 2 p" + number(6) + ".fed.test.").rrset.rdatas[0]);
+          changes.insert_or_assign({owner, RRType::srv},
+                                   RRsetChange{list.owner, RRType::srv, std::nullopt, list.rrset});
+        }
+      }
+    }
+    std::vector<RRsetChange> list;
+    for (auto& [place, one] : changes) list.push_back(one);
+    const Version before = version;
+    const auto prepared_before = prepared(*before);
+    version = version->apply(change(version, std::move(list))).value();
+    std::vector<OwnedRRset> records;
+    version->for_each([&](const Name& owner, const RRset& rrset) {
+      records.push_back({owner, rrset});
+    });
+    ASSERT_EQ(prepared(*version), prepared(*ZoneVersion::create(version->apex(), records).value()));
+    ASSERT_EQ(prepared(*before), prepared_before);  // no answer of an older version moves
+  }
+}
+
+TEST(ZoneVersion, AMovedPeerMovesInAllListsAtOnce) {
+  std::vector<OwnedRRset> records{owned("p.fed.test. 60 IN A 192.0.2.1")};
+  for (int i = 0; i < 5000; ++i)
+    records.push_back(owned("s" + std::to_string(i) + ".fed.test. 60 IN SRV 0 0 1 p.fed.test."));
+  const auto first = create(records);
+  const auto second = first->apply(change(first, {put("p.fed.test. 60 IN A 192.0.2.2")})).value();
+  for (int i = 0; i < 5000; ++i) {
+    const auto* node = second->node(name("s" + std::to_string(i) + ".fed.test"));
+    ASSERT_EQ(node->ready(RRType::srv)->whole_answer().back(), 2) << i;
+  }
+}
+
 std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
-  auto content =
-      std::make_shared<const NodeContent>(name("n" + std::to_string(i)), std::vector<RRset>());
+  const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
+  auto content = std::make_shared<const NodeContent>(name("n" + std::to_string(i)),
+                                                     std::vector<RRset>(), no_addresses);
   return std::make_unique<const ZoneNode>(std::move(content), 0u, hash);
 }
 
 TEST(NameTrie, TellsApartNamesWhoseHashesCollide) {
-  NameTrie trie;
+  NameTrie<ZoneNode> trie;
   constexpr std::uint64_t kSame = 0x0123456789abcdef;
   for (int i = 0; i < 100; ++i) trie.put(colliding(i, kSame));
-  const NameTrie before = trie;
+  int same = 0;
+  trie.for_each_with_hash(kSame, [&](const ZoneNode&) { ++same; });
+  EXPECT_EQ(same, 100);
+  trie.for_each_with_hash(kSame + 1, [&](const ZoneNode&) { ++same; });
+  EXPECT_EQ(same, 100);
+  const NameTrie<ZoneNode> before = trie;
   for (int i = 0; i < 100; i += 2)
     trie.erase(FoldedName(name("n" + std::to_string(i))).wire(), kSame);
   for (int i = 0; i < 100; ++i) {

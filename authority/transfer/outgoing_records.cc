@@ -1,0 +1,120 @@
+#include "authority/transfer/outgoing_records.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace mutua::authority {
+namespace {
+
+using wire::RRType;
+
+OutgoingRecord soa_of(const ZoneVersion& version) {
+  const RRset* soa = version.find(version.apex(), RRType::soa);
+  return {&version.apex(), RRType::soa, soa->ttl, soa->rdatas.front()};
+}
+
+class WholeZone final : public OutgoingRecords {
+ public:
+  explicit WholeZone(std::shared_ptr<const ZoneVersion> version)
+      : version_(std::move(version)), nodes_(version_->nodes()) {}
+
+  std::optional<OutgoingRecord> next() override {
+    if (!std::exchange(started_, true)) return soa_of(*version_);
+    while (true) {
+      if (rrset_ < rrsets_.size()) {
+        const RRset& rrset = rrsets_[rrset_];
+        const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
+        if (!is_at_end)
+          return OutgoingRecord{owner_, rrset.type, rrset.ttl, rrset.rdatas[rdata_++]};
+        ++rrset_;
+        rdata_ = 0;
+        continue;
+      }
+      const ZoneNode* node = nodes_.next();
+      if (!node) break;
+      owner_ = &node->owner();
+      rrsets_ = node->rrsets();
+      rrset_ = 0;
+    }
+    if (std::exchange(ended_, true)) return std::nullopt;
+    return soa_of(*version_);
+  }
+
+ private:
+  const std::shared_ptr<const ZoneVersion> version_;
+  NameTrie<ZoneNode>::Iterator nodes_;
+  const wire::Name* owner_ = nullptr;
+  std::span<const RRset> rrsets_;
+  std::size_t rrset_ = 0, rdata_ = 0;
+  bool started_ = false, ended_ = false;
+};
+
+class Differences final : public OutgoingRecords {
+ public:
+  Differences(std::shared_ptr<const ZoneVersion> version, ChangeHistory::Path path)
+      : version_(std::move(version)), path_(std::move(path)) {
+    ready_.push_back(soa_of(*version_));
+    is_last_ = path_.empty();
+  }
+
+  std::optional<OutgoingRecord> next() override {
+    while (at_ == ready_.size()) {
+      if (is_last_) return std::nullopt;
+      ready_.clear();
+      at_ = 0;
+      if (step_ < path_.size()) {
+        take(*path_[step_++]);
+      } else {
+        ready_.push_back(soa_of(*version_));
+        is_last_ = true;
+      }
+    }
+    return ready_[at_++];
+  }
+
+ private:
+  void take(const ChangeSet& change) {
+    put_soa(change, &RRsetChange::before);
+    for (const RRsetChange& one : change.changes) put_missing(one, one.before, one.after);
+    put_soa(change, &RRsetChange::after);
+    for (const RRsetChange& one : change.changes) put_missing(one, one.after, one.before);
+  }
+
+  void put_soa(const ChangeSet& change, std::optional<RRset> RRsetChange::*side) {
+    for (const RRsetChange& one : change.changes)
+      if (one.type == RRType::soa && one.*side)
+        ready_.push_back({&one.owner, RRType::soa, (one.*side)->ttl, (one.*side)->rdatas.front()});
+  }
+
+  // The records of `from` that `other` has not, or has with another TTL.
+  void put_missing(const RRsetChange& change, const std::optional<RRset>& from,
+                   const std::optional<RRset>& other) {
+    if (change.type == RRType::soa || !from) return;
+    const bool comparable = other && other->ttl == from->ttl;
+    for (const Bytes& rdata : from->rdatas) {
+      const bool stays = comparable && std::find(other->rdatas.begin(), other->rdatas.end(),
+                                                 rdata) != other->rdatas.end();
+      if (!stays) ready_.push_back({&change.owner, change.type, from->ttl, rdata});
+    }
+  }
+
+  const std::shared_ptr<const ZoneVersion> version_;
+  const ChangeHistory::Path path_;
+  std::vector<OutgoingRecord> ready_;
+  std::size_t at_ = 0, step_ = 0;
+  bool is_last_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<OutgoingRecords> whole_zone(std::shared_ptr<const ZoneVersion> version) {
+  return std::make_unique<WholeZone>(std::move(version));
+}
+
+std::unique_ptr<OutgoingRecords> differences(std::shared_ptr<const ZoneVersion> version,
+                                             ChangeHistory::Path path) {
+  return std::make_unique<Differences>(std::move(version), std::move(path));
+}
+
+}  // namespace mutua::authority

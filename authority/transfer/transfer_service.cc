@@ -1,0 +1,141 @@
+#include "authority/transfer/transfer_service.h"
+
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "authority/access/tsig_check.h"
+#include "authority/transfer/record_packer.h"
+#include "authority/transfer/stream_signature.h"
+#include "base/log.h"
+#include "wire/message.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+namespace {
+
+using wire::ExtendedError;
+using wire::Rcode;
+using wire::RRType;
+
+class RefusalStream final : public MessageStream {
+ public:
+  RefusalStream(const wire::Message& request, const Refusal& refusal,
+                std::optional<ResponseSignature> signature, const Clock& clock)
+      : signature_(std::move(signature)), clock_(clock) {
+    wire::Message response = request.response(refusal.rcode);
+    if (request.edns) {
+      response.edns.emplace();
+      response.edns->options.push_back(wire::make_extended_error(refusal.code, refusal.text));
+    }
+    message_ = response.to_wire();
+  }
+
+  Result<Bytes> next() override {
+    Bytes message = std::exchange(message_, {});
+    if (message.empty() || !signature_) return message;
+    return StreamSignature(*std::move(signature_)).sign(std::move(message), clock_.wall_now());
+  }
+
+ private:
+  std::optional<ResponseSignature> signature_;
+  const Clock& clock_;
+  Bytes message_;
+};
+
+class RecordStream final : public MessageStream {
+ public:
+  RecordStream(const wire::Message& request, std::unique_ptr<OutgoingRecords> records,
+               std::optional<ResponseSignature> signature, const Clock& clock)
+      : packer_(request, std::move(records)), clock_(clock) {
+    if (signature) signature_.emplace(*std::move(signature));
+  }
+
+  Result<Bytes> next() override {
+    Bytes message = TRY(packer_.next());
+    if (message.empty() || !signature_) return message;
+    return signature_->sign(std::move(message), clock_.wall_now());
+  }
+
+ private:
+  RecordPacker packer_;
+  std::optional<StreamSignature> signature_;
+  const Clock& clock_;
+};
+
+// For a message that cannot be parsed.
+wire::Message header_only(BytesView message) {
+  wire::Message only;
+  if (const auto header = wire::parse_header(message)) only.header = *header;
+  return only;
+}
+
+// The serial that an IXFR comes with (RFC 1995 section 3).
+std::optional<std::uint32_t> serial_of(const wire::Message& request) {
+  for (const wire::Record& record : request.authority) {
+    if (record.type != RRType::soa) continue;
+    const auto soa = wire::parse_soa(record.rdata);
+    if (soa.ok()) return soa->serial;
+  }
+  return std::nullopt;
+}
+
+std::size_t size_of(const ChangeHistory::Path& path) {
+  std::size_t changes = 0;
+  for (const auto& change : path) changes += change->changes.size();
+  return changes;
+}
+
+}  // namespace
+
+std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
+                                                      const SocketAddress& source) const {
+  std::optional<ResponseSignature> signature;
+  auto parsed = wire::parse(message);
+  const auto refuse = [&](const wire::Message& request, Refusal refusal) {
+    log::info("transfer.refused", {{"source", source.to_text()}, {"reason", refusal.text}});
+    return std::make_unique<RefusalStream>(request, refusal, std::move(signature), clock_);
+  };
+  if (!parsed.ok() || parsed->question.size() != 1)
+    return refuse(header_only(message), {Rcode::formerr, ExtendedError::other, "malformed"});
+  const wire::Message request = *std::move(parsed);
+  const wire::Question& question = request.question.front();
+
+  std::optional<wire::Name> key;
+  if (request.signature_offset && request.signature_type == RRType::tsig) {
+    auto checked = check_tsig({message, request, source, true}, config_.keys, clock_.wall_now());
+    if (auto* failed = std::get_if<Unauthenticated>(&checked)) {
+      signature = std::move(failed->signature);
+      return refuse(request, std::move(failed->refusal));
+    }
+    signature = std::move(std::get<CheckedTsig>(checked).signature);
+    key = signature->key->name;
+  }
+  if (!permits(config_.rules, source, key))
+    return refuse(request, {Rcode::refused, ExtendedError::prohibited, "not to you"});
+  const auto version = catalog_.current();
+  if (question.name != version->apex())
+    return refuse(request,
+                  {Rcode::notauth, ExtendedError::not_authoritative, "not a zone of ours"});
+
+  std::unique_ptr<OutgoingRecords> records;
+  if (question.type == RRType::ixfr) {
+    const auto serial = serial_of(request);
+    if (!serial)
+      return refuse(request, {Rcode::formerr, ExtendedError::other, "IXFR without a SOA"});
+    auto path = wire::serial_after(version->serial(), *serial)
+                    ? history_.path(*serial, version->serial())
+                    : ChangeHistory::Path();
+    if (path && size_of(*path) <= version->rrset_count())
+      records = differences(version, *std::move(path));
+  }
+  const bool is_whole = !records;
+  if (is_whole) records = whole_zone(version);
+  log::debug("transfer.begun", {{"zone", version->apex().to_text()},
+                                {"peer", source.to_text()},
+                                {"serial", version->serial()},
+                                {"whole", is_whole ? "yes" : "no"}});
+  return std::make_unique<RecordStream>(request, std::move(records), std::move(signature), clock_);
+}
+
+}  // namespace mutua::authority

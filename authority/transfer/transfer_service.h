@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+
+#include "authority/transfer/message_stream.h"
+#include "authority/transfer/transfer_rules.h"
+#include "authority/zone/catalog.h"
+#include "authority/zone/change_history.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/socket_address.h"
+
+namespace mutua::authority {
+
+// Answers AXFR and IXFR over TCP (RFC 5936, RFC 1995) with the zone as it is when the request comes.
+// An IXFR from a serial that the history does not reach back to, or that is answered more cheaply
+// so, gets the whole zone. Thread-safe.
+class TransferService {
+ public:
+  // All references outlive the service and its streams.
+  TransferService(const TransferConfig& config, const Catalog& catalog,
+                  const ChangeHistory& history, const Clock& clock)
+      : config_(config), catalog_(catalog), history_(history), clock_(clock) {}
+
+  // `message`: a query of type AXFR or IXFR. What is refused gets a stream of one message that says
+  // why; a TSIG is checked and answered by one (RFC 8945).
+  std::unique_ptr<MessageStream> begin(BytesView message, const SocketAddress& source) const;
+
+ private:
+  const TransferConfig& config_;
+  const Catalog& catalog_;
+  const ChangeHistory& history_;
+  const Clock& clock_;
+};
+
+}  // namespace mutua::authority
