@@ -12,7 +12,8 @@ using boost::json::object;
 
 constexpr const char* kStatusHelp = R"(usage: mutua peer status [--json]
 
-Shows this machine's peer: its name, its addresses, whether the authority has it registered.
+Shows this machine's peer: its name, its key as OpenSSH writes it, its addresses, whether the
+authority has it registered.
 )";
 constexpr const char* kPublishHelp =
     R"(usage: mutua publish NAME --from-snapshot SNAPSHOT [options]
@@ -89,6 +90,7 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   const object status = TRY(ask(sockets.peer, {{"command", "status"}}));
   if (arguments.has("json")) return print_json(status);
   print_line("peer        " + text_of(status, "peer"));
+  print_line("key         " + text_of(status, "key"));
   print_line("zone        " + text_of(status, "zone"));
   print_line("exchange    port " + text_of(status, "exchangePort"));
   print_line("registered  " + text_of(status, "registered") +

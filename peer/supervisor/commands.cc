@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 
 #include "peer/snapshot/json_fields.h"
+#include "peer/snapshot/ssh_signature.h"
 #include "peer/supervisor/command_fields.h"
 #include "peer/supervisor/scrapbook_commands.h"
 
@@ -60,6 +61,7 @@ Result<object> run_status(Supervisor& supervisor) {
     addresses.emplace_back(address.address_to_text());
   }
   return object{{"peer", supervisor.peer()},
+                {"key", ssh_public_key(supervisor.public_key())},
                 {"zone", supervisor.settings().zone.to_text()},
                 {"addresses", std::move(addresses)},
                 {"exchangePort", supervisor.exchange_port()},

@@ -116,6 +116,7 @@ class Supervisor {
   Result<void> remove_snapshot(const std::string& name);
 
   const std::string& peer() const { return peer_; }
+  trust::PublicKey public_key() const { return key_.public_key(); }
   std::uint16_t exchange_port() const { return exchange_->port(); }
   Registrar::Status registration() const { return registrar_->status(); }
   const SupervisorSettings& settings() const { return settings_; }

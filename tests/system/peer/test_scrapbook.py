@@ -2,8 +2,12 @@
 # ctest: sanitized
 """The scrapbook: machines that are kept as they run, passed on, and go on elsewhere."""
 
+import hashlib
 import json
 import subprocess
+import threading
+import time
+import urllib.request
 
 import pytest
 
@@ -70,6 +74,35 @@ class Owner:
         return {path.name for path in (self.peer.state / "blobs" / "sha256").iterdir()}
 
 
+class Client(threading.Thread):
+    """Asks one server after the other, of a list that it fetches every two seconds."""
+
+    def __init__(self, federation):
+        super().__init__(daemon=True)
+        self.federation = federation
+        self.addresses = {peer.id: peer.address for peer in federation.peers}
+        self.asked, self.failures = 0, []
+        self.ended = threading.Event()
+        self.start()
+
+    def run(self):
+        servers, fetched = [], 0.0
+        while not self.ended.wait(0.02):
+            if time.monotonic() - fetched > 2:
+                servers = list(self.federation.served(SERVICE).items())
+                fetched = time.monotonic()
+            peer, port = servers[self.asked % len(servers)]
+            self.asked += 1
+            try:
+                visit(self.addresses[peer], port)
+            except (OSError, AssertionError) as failure:
+                self.failures.append((self.asked, str(failure)))
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+
+
 def visit(address, port):
     """(count, process id of the server, uptime) as the counter says them."""
     status, body = fetch(address, port, "/cgi-bin/count")
@@ -113,6 +146,7 @@ def test_a_running_machine_is_published_and_goes_on_at_other_peers(federation, o
     for _ in range(44):
         owner.visit("web")
     owner.peer.run("snapshot", "take", "web", "web-2")
+    client = Client(federation)
     owner.peer.run("publish", SERVICE, "--from-snapshot", "web-2", "--update")
 
     def rolled_over():
@@ -129,6 +163,10 @@ def test_a_running_machine_is_published_and_goes_on_at_other_peers(federation, o
             return False
 
     wait_until(rolled_over_without_error, 60, "both replicas go on from the newer snapshot")
+    # Also those who have the old list yet.
+    wait_until(lambda: client.asked > 60, 30, "60 visits")
+    client.stop()
+    assert not client.failures
 
 
 def test_snapshots_are_kept_side_by_side_in_chains(owner):
@@ -220,3 +258,41 @@ def test_bad_names_and_unknown_ones_are_refused_with_a_reason(owner):
     assert "there is a snapshot one" in owner.peer.fails("snapshot", "take", "twice", "one")
     assert "not published by this peer" in owner.peer.fails(
         "publish", SERVICE, "--from-snapshot", "one", "--update")
+
+
+def test_others_tools_read_and_verify_a_published_machine(federation, owner, tmp_path):
+    owner.start_counter()
+    owner.peer.run("snapshot", "take", "web", "web-1")
+    owner.peer.run("publish", SERVICE, "--from-snapshot", "web-1")
+    repository = f"{owner.peer.address}:{owner.peer.exchange_port}/{SERVICE}"
+
+    def run(*command, **options):
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60,
+                              **options)
+
+    inspected = run("skopeo", "inspect", "--tls-verify=false", "--raw", f"docker://{repository}:latest")
+    assert inspected.returncode == 0, inspected.stderr
+    manifest = json.loads(inspected.stdout)
+    kinds = [layer["mediaType"] for layer in manifest["layers"]]
+    assert kinds.count("application/vnd.mutua.memory.v1+zstd") == 2
+    copied = run("skopeo", "copy", "--src-tls-verify=false", f"docker://{repository}:latest",
+                 f"oci:{tmp_path}/copy:web")
+    assert copied.returncode == 0, copied.stderr
+    blobs = {path.name for path in (tmp_path / "copy" / "blobs" / "sha256").iterdir()}
+    assert {layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]} <= blobs
+
+    # The signature is a referrer: an SSHSIG over the text of the manifest's digest.
+    digest = "sha256:" + hashlib.sha256(inspected.stdout.encode()).hexdigest()
+    base = f"http://{repository.replace('/', '/v2/', 1)}"
+    referrers = json.loads(urllib.request.urlopen(f"{base}/referrers/{digest}", timeout=10).read())
+    described = urllib.request.urlopen(
+        f"{base}/manifests/{referrers['manifests'][0]['digest']}", timeout=10).read()
+    blob = json.loads(described)["layers"][0]["digest"]
+    signature = tmp_path / "manifest.sig"
+    signature.write_bytes(urllib.request.urlopen(f"{base}/blobs/{blob}", timeout=10).read())
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"owner {json.loads(owner.peer.run('peer', 'status', '--json'))['key']}\n")
+    verify = ["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", "owner", "-n", "mutua-snapshot",
+              "-s", signature]
+    assert run(*verify, input=digest).returncode == 0
+    assert run(*verify, input=digest.replace("a", "b")).returncode != 0
