@@ -34,6 +34,7 @@ published; other peers follow by themselves, each starting the new before it end
                          tcp:             a connection that stays open
                        default: http:/ where 80/tcp is a port, tcp: otherwise
   --every 10s          how often each replica is checked
+  --engine uml|qemu    what runs the machine that boots (uml)
   --memory MIB         of the machine that boots (64)
   --admission WHO      audited: replicas are served after a passed check (default)
                        open: at once; granted: after 'mutua admit'
@@ -122,6 +123,7 @@ Result<void> run_publish(const Arguments& arguments, const Sockets& sockets) {
   } else {
     if (ports.empty()) return Error("--port is missing");
     const std::string memory = TRY(arguments.one("memory", "64"));
+    request["engine"] = TRY(arguments.one("engine", "uml"));
     request["kernel"] = absolute(TRY(arguments.required("kernel")));
     request["base"] = absolute(TRY(arguments.required("base")));
     request["disk"] = absolute(TRY(arguments.required("disk")));
@@ -237,7 +239,7 @@ std::vector<Command> peer_commands() {
       {"publish",
        "publish a service",
        kPublishHelp,
-       {{"from-snapshot", "base", "kernel", "disk", "port", "check", "every", "memory",
+       {{"from-snapshot", "engine", "base", "kernel", "disk", "port", "check", "every", "memory",
          "admission"},
         {"update", "own-identity", "outbound", "no-run"},
         1,

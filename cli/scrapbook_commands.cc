@@ -16,6 +16,7 @@ constexpr const char* kBootHelp =
 Boots a machine of your own on this peer. Without --disk it starts from the base disk as it is.
 Without any option: boots one that was stopped, again, from its disk as it left it.
 
+  --engine uml|qemu what runs it; qemu wants a kernel of its own (uml)
   --memory MIB      64
   --port N/tcp|udp  a port that is reached from this host; may repeat; 'mutua machine list' shows where
   --outbound        the machine may make connections to the internet
@@ -110,6 +111,7 @@ Result<void> run_boot(const Arguments& arguments, const Sockets& sockets) {
     print_machine(TRY(ask(sockets.peer, request)));
     return {};
   }
+  request["engine"] = TRY(arguments.one("engine", "uml"));
   request["kernel"] = absolute(TRY(arguments.required("kernel")));
   request["base"] = absolute(TRY(arguments.required("base")));
   const std::string disk = TRY(arguments.one("disk", ""));
@@ -252,7 +254,7 @@ std::vector<Command> scrapbook_commands() {
       {"machine boot",
        "boot a machine of your own",
        kBootHelp,
-       {{"kernel", "base", "disk", "memory", "port"}, {"outbound"}, 1, 1},
+       {{"engine", "kernel", "base", "disk", "memory", "port"}, {"outbound"}, 1, 1},
        run_boot},
       {"machine list",
        "show your machines",

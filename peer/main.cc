@@ -12,6 +12,7 @@
 #include "control/control.h"
 #include "peer/config.h"
 #include "peer/supervisor/commands.h"
+#include "peer/vm/qemu/qemu_engine.h"
 #include "peer/vm/uml/uml_engine.h"
 
 namespace {
@@ -60,9 +61,16 @@ Result<trust::PrivateKey> load_key(const std::filesystem::path& state) {
 Result<void> run(const PeerConfig& config) {
   const sigset_t end_signals = block_end_signals();
   trust::PrivateKey key = TRY(load_key(config.supervisor.state));
-  vm::uml::UmlEngine engine(config.machine_program);
-  const auto supervisor =
-      TRY(Supervisor::create(config.supervisor, std::move(key), engine, system_clock()));
+  vm::uml::UmlEngine uml(config.machine_program);
+  vm::qemu::QemuEngine qemu(config.machine_program);
+  vm::Engines engines{{"uml", &uml}};
+  if (const auto available = qemu.available(); available.ok()) {
+    engines["qemu"] = &qemu;
+  } else {
+    log::info("engine.absent", {{"engine", "qemu"}, {"reason", available.error().message()}});
+  }
+  const auto supervisor = TRY(
+      Supervisor::create(config.supervisor, std::move(key), std::move(engines), system_clock()));
   auto control =
       TRY(control::Server::create(config.control_socket, 0600, make_command_handler(*supervisor)));
   std::printf("ready %s exchange %u\n", supervisor->peer().c_str(), supervisor->exchange_port());

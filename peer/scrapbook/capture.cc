@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <memory>
+#include <optional>
 
 #include "peer/scrapbook/restore.h"
 #include "peer/snapshot/disk_delta.h"
@@ -81,18 +83,16 @@ Result<Descriptor> store_cow_delta(const BlobStore& store, const Descriptor& bas
   return store_disk_delta(store, base, blocks, read, work);
 }
 
-struct OpenMemory {
-  vm::uml::SnapshotFile map;
+struct OpenPages {
   BlobStore::OpenBlob blob;
   PageFile file;
 };
 
-Result<OpenMemory> open_memory(const BlobStore& store, const trust::Digest& digest) {
-  OpenMemory memory{
-      TRY(vm::uml::SnapshotFile::open(store.path_of(digest))), TRY(store.open_blob(digest)), {}};
-  memory.file = {memory.blob.fd.get(),
-                 static_cast<std::uint32_t>(memory.blob.size_bytes / kMemoryPageBytes), digest};
-  return memory;
+Result<OpenPages> open_pages(const BlobStore& store, const trust::Digest& digest) {
+  OpenPages pages{TRY(store.open_blob(digest)), {}};
+  pages.file = {pages.blob.fd.get(),
+                static_cast<std::uint32_t>(pages.blob.size_bytes / kMemoryPageBytes), digest};
+  return pages;
 }
 
 // Pages of the same address; header and run table by their place in the file.
@@ -110,23 +110,37 @@ std::optional<std::uint32_t> counterpart_of(std::uint32_t page, const vm::uml::S
   return static_cast<std::uint32_t>(parent_contents + *index);
 }
 
+// User-Mode Linux's memory files are lists of runs; others begin with the guest's address 0.
+Result<Counterpart> counterparts(const BlobStore& store, const std::string& engine,
+                                 const trust::Digest& content, const trust::Digest& parent) {
+  if (engine != "uml") return Counterpart([](std::uint32_t page) { return std::optional(page); });
+  auto memory = std::make_shared<vm::uml::SnapshotFile>(
+      TRY(vm::uml::SnapshotFile::open(store.path_of(content))));
+  auto former = std::make_shared<vm::uml::SnapshotFile>(
+      TRY(vm::uml::SnapshotFile::open(store.path_of(parent))));
+  return Counterpart([memory = std::move(memory), former = std::move(former)](std::uint32_t page) {
+    return counterpart_of(page, *memory, *former);
+  });
+}
+
 // The layer of a memory whose content, and whose parent's content, the store holds.
-Result<MemoryLayer> store_memory_layer(const BlobStore& store, const Descriptor& base_disk,
-                                       const trust::Digest& content,
+Result<MemoryLayer> store_memory_layer(const BlobStore& store, const std::string& engine,
+                                       const Descriptor& base_disk, const trust::Digest& content,
                                        const std::optional<trust::Digest>& parent,
                                        const std::filesystem::path& work,
                                        const StepReport& report) {
-  const OpenMemory memory = TRY(open_memory(store, content));
-  std::optional<OpenMemory> former;
-  if (parent) former = TRY(open_memory(store, *parent));
-  const auto base = TRY(store.open_blob(base_disk.digest));
-  const PageFile disk{base.fd.get(), static_cast<std::uint32_t>(base.size_bytes / kMemoryPageBytes),
-                      base_disk.digest};
+  const OpenPages memory = TRY(open_pages(store, content));
+  const OpenPages disk = TRY(open_pages(store, base_disk.digest));
+  std::optional<OpenPages> former;
+  Counterpart counterpart;
+  if (parent) {
+    former = TRY(open_pages(store, *parent));
+    counterpart = TRY(counterparts(store, engine, content, *parent));
+  }
   const TemporaryFile file(work, "memory");
-  const auto size = TRY(write_memory_delta(
-      memory.file, former ? std::optional(former->file) : std::nullopt, disk,
-      [&](std::uint32_t page) { return counterpart_of(page, memory.map, former->map); },
-      file.path()));
+  const auto size =
+      TRY(write_memory_delta(memory.file, former ? std::optional(former->file) : std::nullopt,
+                             disk.file, counterpart, file.path()));
   const Descriptor blob = TRY(store_layer(store, media_type::memory, file.path()));
   report("of " + std::to_string(memory.file.pages) + " pages of memory " +
          std::to_string(size.as_parent) + " are the parent's, " + std::to_string(size.as_disk) +
@@ -168,22 +182,24 @@ Result<SnapshotLayers> capture_machine(const BlobStore& store, const TakenFiles&
   if (!layers.memory.empty()) TRY(restore_memory(store, layers));
   const auto parent =
       layers.memory.empty() ? std::nullopt : std::optional(layers.memory.back().content);
-  layers.memory.push_back(
-      TRY(store_memory_layer(store, layers.base_disk, content, parent, work, report)));
+  layers.memory.push_back(TRY(
+      store_memory_layer(store, files.engine, layers.base_disk, content, parent, work, report)));
   return layers;
 }
 
-Result<SnapshotLayers> flatten_memory(const BlobStore& store, const SnapshotLayers& layers,
+Result<SnapshotLayers> flatten_memory(const BlobStore& store, const std::string& engine,
+                                      const SnapshotLayers& layers,
                                       const std::filesystem::path& work) {
   TRY(restore_memory(store, layers));
   SnapshotLayers flat = layers;
-  flat.memory = {TRY(store_memory_layer(store, layers.base_disk, layers.memory.back().content,
-                                        std::nullopt, work, ignore_report))};
+  flat.memory = {
+      TRY(store_memory_layer(store, engine, layers.base_disk, layers.memory.back().content,
+                             std::nullopt, work, ignore_report))};
   return flat;
 }
 
-Result<SnapshotLayers> rebase_memory(const BlobStore& store, const SnapshotLayers& layers,
-                                     const SnapshotLayers& parent,
+Result<SnapshotLayers> rebase_memory(const BlobStore& store, const std::string& engine,
+                                     const SnapshotLayers& layers, const SnapshotLayers& parent,
                                      const std::filesystem::path& work) {
   if (parent.memory.empty() || parent.kernel.digest != layers.kernel.digest ||
       parent.base_disk.digest != layers.base_disk.digest) {
@@ -198,7 +214,7 @@ Result<SnapshotLayers> rebase_memory(const BlobStore& store, const SnapshotLayer
   SnapshotLayers rebased = layers;
   rebased.memory = parent.memory;
   rebased.memory.push_back(
-      TRY(store_memory_layer(store, layers.base_disk, layers.memory.back().content,
+      TRY(store_memory_layer(store, engine, layers.base_disk, layers.memory.back().content,
                              parent.memory.back().content, work, ignore_report)));
   return rebased;
 }

@@ -23,6 +23,7 @@ struct ImageFiles {
 
 // A running machine that was taken: vm::SnapshotReport's two files.
 struct TakenFiles {
+  std::string engine;
   std::filesystem::path memory, disk;
   // What the machine was made of before: its kernel and base, and the memory that it was resumed
   // from, which the new one is told by. Of a fresh boot: no memory.
@@ -43,12 +44,13 @@ Result<SnapshotLayers> capture_machine(const BlobStore& store, const TakenFiles&
                                        const std::filesystem::path& work, const StepReport& report);
 
 // The same memory in one layer that stands on nothing.
-Result<SnapshotLayers> flatten_memory(const BlobStore& store, const SnapshotLayers& layers,
+Result<SnapshotLayers> flatten_memory(const BlobStore& store, const std::string& engine,
+                                      const SnapshotLayers& layers,
                                       const std::filesystem::path& work);
 
 // The same memory told by `parent`'s, another snapshot of the same kernel and base disk.
-Result<SnapshotLayers> rebase_memory(const BlobStore& store, const SnapshotLayers& layers,
-                                     const SnapshotLayers& parent,
+Result<SnapshotLayers> rebase_memory(const BlobStore& store, const std::string& engine,
+                                     const SnapshotLayers& layers, const SnapshotLayers& parent,
                                      const std::filesystem::path& work);
 
 }  // namespace mutua::peer

@@ -7,10 +7,12 @@ namespace mutua::peer {
 namespace {
 
 constexpr const char* kCreated = "org.opencontainers.image.created";
+constexpr const char* kEngine = "vnd.mutua.engine";
 constexpr const char* kMemory = "vnd.mutua.memory.mib";
 constexpr const char* kAddress = "vnd.mutua.address";
 constexpr const char* kPorts = "vnd.mutua.ports";
 constexpr const char* kOutbound = "vnd.mutua.outbound";
+constexpr const char* kAgent = "vnd.mutua.agent";
 constexpr const char* kMachine = "vnd.mutua.machine";
 constexpr const char* kParent = "vnd.mutua.parent.name";
 constexpr const char* kGeneration = "vnd.mutua.generation";
@@ -66,10 +68,12 @@ Bytes print_page(const Page& page) {
   manifest.config = {std::string(media_type::empty), trust::sha256(as_bytes("{}")), 2, {}};
   manifest.layers = page.layers.descriptors();
   manifest.annotations = {{kCreated, page.created},
+                          {kEngine, page.engine},
                           {kMemory, std::to_string(page.memory_mib)},
                           {kAddress, page.address},
                           {kPorts, print_ports(page.ports)},
                           {kOutbound, page.outbound ? "yes" : "no"},
+                          {kAgent, page.agent},
                           {kMachine, page.machine},
                           {kParent, page.parent},
                           {kGeneration, std::to_string(page.generation)},
@@ -83,12 +87,14 @@ Result<Page> parse_page(const std::string& name, BytesView json) {
   page.name = name;
   page.layers = TRY(read_snapshot_layers(manifest));
   page.created = TRY(text_of(manifest, kCreated));
+  page.engine = TRY(text_of(manifest, kEngine));
   page.memory_mib = static_cast<unsigned>(TRY(number_of(manifest, kMemory)));
   page.address = TRY(text_of(manifest, kAddress));
   const std::string ports = TRY(text_of(manifest, kPorts));
   page.ports = TRY(parse_ports(ports));
   const std::string outbound = TRY(text_of(manifest, kOutbound));
   page.outbound = outbound == "yes";
+  page.agent = TRY(text_of(manifest, kAgent));
   page.machine = TRY(text_of(manifest, kMachine));
   page.parent = TRY(text_of(manifest, kParent));
   page.generation = TRY(number_of(manifest, kGeneration));

@@ -17,11 +17,14 @@ namespace mutua::peer {
 struct Page {
   std::string name;
   SnapshotLayers layers;
+  std::string engine = "uml";
   unsigned memory_mib = 64;
   std::string address = "10.0.0.1";
   std::vector<ServicePort> ports;
   bool outbound = false;
   std::string created;  // RFC 3339
+  // vm::MachineSpec::agent of the machine's first boot: a guest may know no other after a resume.
+  std::string agent;
 
   // Of a snapshot.
   std::string machine;  // whose it is

@@ -98,10 +98,10 @@ class Scrapbook::Claim {
 };
 
 Result<std::unique_ptr<Scrapbook>> Scrapbook::open(const fs::path& root, const BlobStore& store,
-                                                   vm::Engine& engine, const Clock& clock) {
+                                                   const vm::Engines& engines, const Clock& clock) {
   TRY(make_folder(root / "machines", fs::perms::owner_all));
   TRY(make_folder(root / "snapshots", fs::perms::owner_all));
-  std::unique_ptr<Scrapbook> book(new Scrapbook(root, store, engine, clock));
+  std::unique_ptr<Scrapbook> book(new Scrapbook(root, store, engines, clock));
   TRY(book->load());
   return book;
 }
@@ -165,10 +165,12 @@ Result<MachineView> Scrapbook::boot(const BootRequest& request, const StepReport
   TRY(check_new_machine(request.name));
   Page page;
   page.name = request.name;
+  page.engine = request.engine;
   page.memory_mib = request.memory_mib;
   page.ports = request.ports;
   page.outbound = request.outbound;
   page.created = rfc3339(clock_.wall_now());
+  page.agent = trust::random_hex(16);
   const fs::path folder = folder_of(page.name);
   TRY(make_folder(folder / "run", fs::perms::owner_all));
   const fs::path& disk = request.disk.empty() ? request.base_disk : request.disk;
@@ -210,6 +212,7 @@ Result<MachineView> Scrapbook::resume(const std::string& snapshot_name, const st
 }
 
 Result<MachineView> Scrapbook::start(const Page& page, bool resumes) {
+  vm::Engine* const engine = TRY(vm::find_engine(engines_, page.engine));
   const fs::path folder = folder_of(page.name);
   vm::MachineSpec spec;
   spec.name = page.name;
@@ -223,14 +226,14 @@ Result<MachineView> Scrapbook::start(const Page& page, bool resumes) {
     const auto protocol = port.transport == Transport::tcp ? vm::Protocol::tcp : vm::Protocol::udp;
     spec.ports.push_back({protocol, "127.0.0.1", 0, 0, port.number});
   }
-  spec.agent = trust::random_hex(16);
+  spec.agent = page.agent;
   spec.ports.push_back({vm::Protocol::tcp, "127.0.0.1", 0, 0, vm::kAgentPort});
   spec.outbound = page.outbound ? vm::Outbound::yes : vm::Outbound::no;
   spec.console_log = console_log(page.name);
   spec.run_dir = folder / "run";
   TRY(store_.make_executable(page.layers.kernel.digest));
   TRY(write_file_durably(folder / "machine.json", print_page(page), 0600));
-  auto running = RunningMachine::start(engine_, std::move(spec));
+  auto running = RunningMachine::start(*engine, std::move(spec));
   if (!running.ok()) {
     std::error_code ignored;
     if (resumes) fs::remove_all(folder, ignored);
@@ -326,8 +329,9 @@ Result<Page> Scrapbook::take(const std::string& machine, const std::string& name
   page.created = rfc3339(clock_.wall_now());
   page.generation = taken_report.generation;
   page.frozen = taken_report.frozen;
-  page.layers = TRY(capture_machine(store_, {request.memory_file, request.disk_copy, page.layers},
-                                    taken.path(), report));
+  page.layers = TRY(
+      capture_machine(store_, {page.engine, request.memory_file, request.disk_copy, page.layers},
+                      taken.path(), report));
   TRY(write_file_durably(file_of(name), print_page(page), 0600));
   log::info("snapshot.taken", {{"name", name}, {"machine", machine}});
   return page;
@@ -369,9 +373,9 @@ Result<Page> Scrapbook::rebase(const std::string& name, const std::optional<std:
   if (parent) {
     if (*parent == name) return Error("a snapshot is no delta of itself");
     const Page below = TRY(snapshot(*parent));
-    page.layers = TRY(rebase_memory(store_, page.layers, below.layers, root_));
+    page.layers = TRY(rebase_memory(store_, page.engine, page.layers, below.layers, root_));
   } else {
-    page.layers = TRY(flatten_memory(store_, page.layers, root_));
+    page.layers = TRY(flatten_memory(store_, page.engine, page.layers, root_));
   }
   page.parent = parent.value_or("");
   TRY(write_file_durably(file_of(name), print_page(page), 0600));

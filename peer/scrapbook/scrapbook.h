@@ -23,6 +23,7 @@ namespace mutua::peer {
 // What `mutua machine boot` asks for.
 struct BootRequest {
   std::string name;
+  std::string engine = "uml";
   std::filesystem::path kernel, base_disk;
   std::filesystem::path disk;  // an image that began as the base's copy; empty: the base itself
   unsigned memory_mib = 64;
@@ -48,7 +49,7 @@ struct MachineView {
 class Scrapbook {
  public:
   static Result<std::unique_ptr<Scrapbook>> open(const std::filesystem::path& root,
-                                                 const BlobStore& store, vm::Engine& engine,
+                                                 const BlobStore& store, const vm::Engines& engines,
                                                  const Clock& clock);
 
   // Boots a new machine.
@@ -89,9 +90,9 @@ class Scrapbook {
     std::shared_ptr<RunningMachine> running;
   };
 
-  Scrapbook(std::filesystem::path root, const BlobStore& store, vm::Engine& engine,
+  Scrapbook(std::filesystem::path root, const BlobStore& store, const vm::Engines& engines,
             const Clock& clock)
-      : root_(std::move(root)), store_(store), engine_(engine), clock_(clock) {}
+      : root_(std::move(root)), store_(store), engines_(engines), clock_(clock) {}
   Result<void> load();
   std::filesystem::path folder_of(const std::string& machine) const;
   std::filesystem::path file_of(const std::string& snapshot) const;
@@ -102,7 +103,7 @@ class Scrapbook {
 
   const std::filesystem::path root_;
   const BlobStore& store_;
-  vm::Engine& engine_;
+  const vm::Engines& engines_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   mutable std::set<std::string> claimed_;

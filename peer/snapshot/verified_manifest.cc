@@ -71,7 +71,6 @@ Result<SnapshotConfig> verify_config(const VerifiedManifest& manifest, BytesView
   if (config->address.empty() != manifest.layers().memory.empty()) {
     return Error(operation + ": a machine's memory and its address come together");
   }
-  if (config->engine != "uml") return Error(operation + ": unknown engine " + config->engine);
   return config;
 }
 

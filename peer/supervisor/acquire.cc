@@ -65,6 +65,10 @@ Result<void> check_limits(const SnapshotConfig& config, const AcquireLimits& lim
     return errorf("%s wants %u MiB of memory; this peer gives %u (memory_limit_mib)",
                   config.service.c_str(), config.memory_mib, limits.memory_mib);
   }
+  if (!limits.engines.contains(config.engine)) {
+    return Error(config.service + " runs in the engine " + config.engine +
+                 ", which this peer does not have");
+  }
   if (config.outbound && !limits.allow_outbound) {
     return Error(config.service + " wants outbound connections; this peer gives none " +
                  "(allow_outbound)");

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -22,6 +23,7 @@ struct AcquireLimits {
   std::uint64_t snapshot_bytes = 0;  // all blobs together
   unsigned memory_mib = 0;           // of the machine
   bool allow_outbound = false;
+  std::set<std::string> engines;  // of this host
 };
 
 // Brings the current snapshot of a service into the store, in the order of PROTOCOL.md: what the

@@ -79,6 +79,7 @@ Result<PublishRequest> parse_publish(const object& request) {
     publish.snapshot = TRY(text_field(request, "snapshot"));
     publish.update = TRY(text_field(request, "update")) == "yes";
   } else {
+    publish.engine = TRY(text_field(request, "engine"));
     publish.files.kernel = TRY(text_field(request, "kernel"));
     publish.files.base_disk = TRY(text_field(request, "base"));
     publish.files.disk = TRY(text_field(request, "disk"));

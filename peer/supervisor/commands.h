@@ -10,9 +10,9 @@ namespace mutua::peer {
 //
 //   {"command": "status"}                                     the peer itself
 //   {"command": "ps"}                                         the services known here
-//   {"command": "publish", "service", "kernel", "base", "disk", "memoryMib", "outbound", "ports": [],
-//    "checks": [], "ownIdentity", "admission", "everyMilliseconds", "runHere"}
-//    or, in place of the first five after "service", "snapshot", "update"
+//   {"command": "publish", "service", "engine", "kernel", "base", "disk", "memoryMib", "outbound",
+//    "ports": [], "checks": [], "ownIdentity", "admission", "everyMilliseconds", "runHere"}
+//    or, in place of the first six after "service", "snapshot", "update"
 //   {"command": "host" | "stop" | "withdraw", "service"}
 //   {"command": "logs", "service"}                            {"text"}: the console's last 64 KiB
 //   {"command": "replicas" | "audit", "service"}

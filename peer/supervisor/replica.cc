@@ -290,7 +290,8 @@ Result<std::unique_ptr<vm::Machine>> Replica::start_machine(const LocalSnapshot&
   }
   set_phase(Phase::booting);
   TRY(surroundings_.store.make_executable(layers.kernel.digest));
-  auto machine = TRY(surroundings_.engine.start(spec));
+  vm::Engine* const engine = TRY(vm::find_engine(surroundings_.engines, snapshot.config.engine));
+  auto machine = TRY(engine->start(spec));
   TRY(machine->wait_for(vm::State::running, kStartTimeout));
   if (machine->state() == vm::State::exited) {
     return Error(std::string("the machine did not start: ") +

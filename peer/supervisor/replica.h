@@ -29,7 +29,7 @@ struct ReplicaSurroundings {
   const BlobStore& store;
   Offers& offers;
   Registrar& registrar;
-  vm::Engine& engine;
+  const vm::Engines& engines;
   std::string own_peer;
   std::vector<SocketAddress> addresses;  // where machines' ports are mapped; at least one, IPv4
   PortRange host_ports;

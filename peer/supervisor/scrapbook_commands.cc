@@ -30,6 +30,7 @@ object print(const Page& page) {
                 {"machine", page.machine},
                 {"parent", page.parent},
                 {"created", page.created},
+                {"engine", page.engine},
                 {"memoryMib", page.memory_mib},
                 {"address", page.address},
                 {"ports", std::move(ports)},
@@ -71,6 +72,7 @@ Result<object> boot(Scrapbook& book, const object& request, const StepReport& re
   BootRequest boot;
   boot.name = TRY(text_field(request, "name"));
   if (!request.contains("kernel")) return print(TRY(book.boot_again(boot.name)));
+  boot.engine = TRY(text_field(request, "engine"));
   boot.kernel = TRY(text_field(request, "kernel"));
   boot.base_disk = TRY(text_field(request, "base"));
   boot.disk = TRY(text_field(request, "disk"));

@@ -10,8 +10,8 @@ namespace mutua::peer {
 
 // The owner's machines and snapshots, for `mutua machine` and `mutua snapshot`.
 //
-//   {"command": "machine boot", "name", "kernel", "base", "disk", "memoryMib", "ports": [],
-//    "outbound"}                                        "kernel" absent: one that ended, again
+//   {"command": "machine boot", "name", "engine", "kernel", "base", "disk", "memoryMib",
+//    "ports": [], "outbound"}                           "kernel" absent: one that ended, again
 //   {"command": "machine list"}
 //   {"command": "machine freeze" | "machine continue" | "machine console", "name"}
 //   {"command": "machine stop", "name", "discard"}

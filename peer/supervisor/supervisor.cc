@@ -21,6 +21,12 @@ std::string join_ports(const std::vector<ServicePort>& ports) {
   return joined;
 }
 
+std::set<std::string> names_of(const vm::Engines& engines) {
+  std::set<std::string> names;
+  for (const auto& [name, engine] : engines) names.insert(name);
+  return names;
+}
+
 std::vector<std::string> default_checks(const std::vector<ServicePort>& ports) {
   if (std::ranges::find(ports, ServicePort{80, Transport::tcp}) != ports.end()) return {"http:/"};
   const bool has_tcp =
@@ -62,7 +68,7 @@ class Supervisor::Flow {
   std::string service_;
 };
 
-Supervisor::Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engine& engine,
+Supervisor::Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engines engines,
                        const Clock& clock, BlobStore store, Journal journal)
     : settings_(std::move(settings)),
       key_(std::move(key)),
@@ -75,23 +81,24 @@ Supervisor::Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::E
       places_(settings_.capacity),
       updates_(key_, settings_.authorities, settings_.state / "peer.inception", clock_),
       owner_updates_(updates_, names_),
-      engine_(engine) {}
+      engines_(std::move(engines)) {}
 
 Supervisor::~Supervisor() { shut_down(); }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(SupervisorSettings settings,
-                                                       trust::PrivateKey key, vm::Engine& engine,
+                                                       trust::PrivateKey key, vm::Engines engines,
                                                        const Clock& clock) {
   BlobStore store = TRY(BlobStore::open(settings.state));
   Journal journal = TRY(Journal::open(settings.state / "services"));
-  std::unique_ptr<Supervisor> supervisor(new Supervisor(
-      std::move(settings), std::move(key), engine, clock, std::move(store), std::move(journal)));
+  std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(settings), std::move(key),
+                                                        std::move(engines), clock, std::move(store),
+                                                        std::move(journal)));
   TRY(supervisor->start());
   return supervisor;
 }
 
 Result<void> Supervisor::start() {
-  scrapbook_ = TRY(Scrapbook::open(settings_.state / "scrapbook", store_, engine_, clock_));
+  scrapbook_ = TRY(Scrapbook::open(settings_.state / "scrapbook", store_, engines_, clock_));
   const std::vector<JournalEntry> entries = TRY(journal_.load());
   const std::set<trust::Digest> needed = TRY(needed_blobs());
   const std::size_t removed = TRY(store_.remove_unreferenced(needed));
@@ -106,18 +113,19 @@ Result<void> Supervisor::start() {
                   {key_.public_key(), settings_.addresses, exchange_->port(), settings_.capacity},
                   settings_.lease),
       settings_.lease);
-  surroundings_.emplace(ReplicaSurroundings{
-      directory_,
-      store_,
-      offers_,
-      *registrar_,
-      engine_,
-      peer_,
-      settings_.addresses,
-      settings_.host_ports,
-      {settings_.snapshot_limit_bytes, settings_.memory_limit_mib, settings_.allow_outbound},
-      settings_.watch,
-      settings_.state / "machines"});
+  surroundings_.emplace(
+      ReplicaSurroundings{directory_,
+                          store_,
+                          offers_,
+                          *registrar_,
+                          engines_,
+                          peer_,
+                          settings_.addresses,
+                          settings_.host_ports,
+                          {settings_.snapshot_limit_bytes, settings_.memory_limit_mib,
+                           settings_.allow_outbound, names_of(engines_)},
+                          settings_.watch,
+                          settings_.state / "machines"});
   registrar_->start();
   for (const JournalEntry& entry : entries) {
     if (auto taken = take_up(entry); !taken.ok()) {
@@ -286,6 +294,7 @@ Result<PublishRequest> Supervisor::complete(PublishRequest request,
                                             const std::optional<Service>& former,
                                             const std::optional<Page>& page) const {
   if (page) {
+    request.engine = page->engine;
     request.memory_mib = page->memory_mib;
     request.outbound = page->outbound;
     if (request.ports.empty()) request.ports = page->ports;
@@ -322,6 +331,7 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const Ste
   SnapshotConfig config;
   config.service = request.service;
   config.memory_mib = request.memory_mib;
+  config.engine = request.engine;
   if (page) config.address = page->address;
   config.own_identity = request.own_identity;
   config.outbound = request.outbound;

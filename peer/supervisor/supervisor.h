@@ -52,6 +52,7 @@ struct PublishRequest {
   std::string snapshot;
   // Ports, checks, admission and the rest are those of the service as it is published now.
   bool update = false;
+  std::string engine = "uml";
   std::vector<ServicePort> ports;  // empty: those of the snapshot
   bool own_identity = false;
   unsigned memory_mib = 64;
@@ -74,9 +75,9 @@ struct ServiceStatus {
 // time. Lives until shut_down().
 class Supervisor {
  public:
-  // Starts everything that the journal holds. `engine` and `clock` must outlive it.
+  // Starts everything that the journal holds. The engines and `clock` must outlive it.
   static Result<std::unique_ptr<Supervisor>> create(SupervisorSettings settings,
-                                                    trust::PrivateKey key, vm::Engine& engine,
+                                                    trust::PrivateKey key, vm::Engines engines,
                                                     const Clock& clock);
   ~Supervisor();
 
@@ -129,7 +130,7 @@ class Supervisor {
   };
   class Flow;
 
-  Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engine& engine,
+  Supervisor(SupervisorSettings settings, trust::PrivateKey key, vm::Engines engines,
              const Clock& clock, BlobStore store, Journal journal);
   Result<void> start();
   Result<std::set<trust::Digest>> needed_blobs() const;
@@ -166,7 +167,7 @@ class Supervisor {
   OwnerUpdates owner_updates_;
   std::unique_ptr<ExchangeServer> exchange_;
   std::unique_ptr<Registrar> registrar_;
-  vm::Engine& engine_;
+  const vm::Engines engines_;
   std::unique_ptr<Scrapbook> scrapbook_;
   std::optional<ReplicaSurroundings> surroundings_;
   std::atomic<bool> stopping_ = false;

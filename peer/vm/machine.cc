@@ -138,4 +138,11 @@ const char* to_string(Exit::Reason reason) {
   return "failed";
 }
 
+Result<Engine*> find_engine(const Engines& engines, const std::string& name) {
+  if (const auto found = engines.find(name); found != engines.end()) return found->second;
+  std::string known;
+  for (const auto& [each, engine] : engines) known += (known.empty() ? "" : ", ") + each;
+  return errorf("no engine '%s' here; there is %s", name.c_str(), known.c_str());
+}
+
 }  // namespace mutua::vm

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -180,5 +182,10 @@ class Engine {
   virtual ~Engine() = default;
   virtual Result<std::unique_ptr<Machine>> start(const MachineSpec& spec) = 0;
 };
+
+// The engines that a host has, by the names that snapshots give them: "uml", "qemu".
+using Engines = std::map<std::string, Engine*, std::less<>>;
+// An error names those that there are.
+Result<Engine*> find_engine(const Engines& engines, const std::string& name);
 
 }  // namespace mutua::vm

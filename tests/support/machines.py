@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -21,6 +22,14 @@ def base_image():
 @functools.cache
 def debian_image():
     return os.environ.get("MUTUA_DEBIAN_IMAGE") or _built_by("peer/vm/uml/base/build.sh", "debian")
+
+
+@functools.cache
+def qemu_kernel():
+    """None where there is no QEMU."""
+    if not shutil.which("qemu-system-x86_64"):
+        return None
+    return os.environ.get("MUTUA_QEMU_KERNEL") or _built_by("peer/vm/qemu/kernel/build.sh")
 
 
 def _built_by(script, *arguments):

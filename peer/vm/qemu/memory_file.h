@@ -19,7 +19,7 @@ namespace mutua::vm::qemu {
 //   0     magic "MUTUAQM\n"            8
 //   8     version, 1                   8
 //   16    bytes of guest memory        8
-//   24    bytes of the device state    8
+//   24    bytes of the device state    8    zeroes up to whole pages of 4096 among them
 //   32    generation                   8    how often the machine had been resumed
 //   40    SHA-256 of the kernel        32
 //   72    SHA-256 of the device state  32

@@ -343,6 +343,11 @@ Result<std::string> QemuGuest::take(SnapshotRequest::After after, milliseconds p
   const int memory = files.memory_to.get();
   MemoryTrailer trailer = identity_;
   trailer.state_bytes = TRY(size_of(memory, uml::kSnapshotMemory)) - identity_.memory_bytes;
+  // Whole pages, as whoever stores them wants them; QEMU reads up to its own end mark.
+  trailer.state_bytes += (kTrailerBytes - trailer.state_bytes % kTrailerBytes) % kTrailerBytes;
+  if (::ftruncate(memory, static_cast<off_t>(trailer.memory_bytes + trailer.state_bytes)) != 0) {
+    return errno_error(errno, "round the device state up");
+  }
   trailer.state = TRY(digest_of(memory, trailer.memory_bytes, trailer.state_bytes));
   const Bytes end = print_trailer(trailer);
   if (::pwrite(memory, end.data(), end.size(),

@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 
+import machines
 from daemons import program, wait_until
 from federation import fetch
 
@@ -296,3 +297,28 @@ def test_others_tools_read_and_verify_a_published_machine(federation, owner, tmp
               "-s", signature]
     assert run(*verify, input=digest).returncode == 0
     assert run(*verify, input=digest.replace("a", "b")).returncode != 0
+
+
+@pytest.mark.skipif(not machines.qemu_kernel(), reason="no QEMU here")
+def test_the_second_engine_by_the_same_commands(federation):
+    owner = Owner(federation)
+    kernel = machines.qemu_kernel()
+    federation.trust(kernel)
+    owner.peer.run("machine", "boot", "bare", "--engine", "qemu", "--kernel", kernel,
+                   "--base", federation.base, "--port", "80/tcp")
+    wait_until(lambda: owner.answers("bare", "/"), 60, "the base machine answers")
+    owner.peer.run("snapshot", "take", "bare", "base", "--leave")
+    owner.start_counter()
+    for wanted in range(1, 4):
+        assert owner.visit("web")[0] == wanted
+    owner.peer.run("snapshot", "take", "web", "web-1")
+    taken = owner.snapshots()["web-1"]
+    print(f"delta of the service: {taken['memoryBytes']} + {taken['diskBytes']} octets")
+    assert taken["engine"] == "qemu" and taken["depth"] == 2
+    assert taken["memoryBytes"] < 2 << 20
+
+    host = federation.add_peer("host")
+    owner.peer.run("publish", SERVICE, "--from-snapshot", "web-1")
+    host.run("host", SERVICE)
+    federation.await_served(SERVICE, [owner.peer, host])
+    assert visit(host.address, host.host_port(SERVICE))[0] == 4

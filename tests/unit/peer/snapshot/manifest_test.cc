@@ -198,7 +198,7 @@ TEST_F(Verified, AConfigOfAnotherServiceOrOtherBasesIsRefused) {
   other.bases.pop_back();
   EXPECT_FALSE(checked(other, "blog.fed.example").ok());
   other = config;
-  other.engine = "qemu";
+  other.address = "10.0.0.1";  // without a memory
   EXPECT_FALSE(checked(other, "blog.fed.example").ok());
 }
 
