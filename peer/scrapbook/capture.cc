@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 
+#include "peer/scrapbook/open_pages.h"
 #include "peer/scrapbook/restore.h"
 #include "peer/snapshot/disk_delta.h"
 #include "peer/snapshot/memory_delta.h"
@@ -81,18 +82,6 @@ Result<Descriptor> store_cow_delta(const BlobStore& store, const Descriptor& bas
     return {};
   };
   return store_disk_delta(store, base, blocks, read, work);
-}
-
-struct OpenPages {
-  BlobStore::OpenBlob blob;
-  PageFile file;
-};
-
-Result<OpenPages> open_pages(const BlobStore& store, const trust::Digest& digest) {
-  OpenPages pages{TRY(store.open_blob(digest)), {}};
-  pages.file = {pages.blob.fd.get(),
-                static_cast<std::uint32_t>(pages.blob.size_bytes / kMemoryPageBytes), digest};
-  return pages;
 }
 
 // Pages of the same address; header and run table by their place in the file.

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/assert.h"
+#include "peer/scrapbook/open_pages.h"
 #include "peer/snapshot/disk_delta.h"
 #include "peer/snapshot/memory_delta.h"
 #include "peer/vm/uml/cow.h"
@@ -27,18 +28,6 @@ Result<void> build_disk(const BlobStore& store, const SnapshotLayers& layers,
       });
   if (!blocks.ok()) return blocks.error();
   return cow.commit();
-}
-
-struct OpenPages {
-  BlobStore::OpenBlob blob;
-  PageFile file;
-};
-
-Result<OpenPages> open_pages(const BlobStore& store, const trust::Digest& digest) {
-  OpenPages pages{TRY(store.open_blob(digest)), {}};
-  pages.file = {pages.blob.fd.get(),
-                static_cast<std::uint32_t>(pages.blob.size_bytes / kMemoryPageBytes), digest};
-  return pages;
 }
 
 Result<void> expand(const BlobStore& store, const MemoryLayer& layer, const PageFile& base_disk,
