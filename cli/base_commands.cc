@@ -38,6 +38,14 @@ constexpr const char* kRevokeHelp =
 Takes the trust back: no peer runs a service on it any more, and the authority serves none.
 )";
 
+constexpr const char* kBuildHelp = R"(usage: mutua base build [--update] [RECIPE]
+
+Makes a base disk, or finds it in the cache, and prints its path. RECIPE is busybox (the default: a
+shell and a web server), debian (Python, SQLite, nginx), or a file; the same recipe and the same
+packages give the same bytes, so its digest may be trusted by others. --update asks Debian for newer
+packages.
+)";
+
 struct TsigKey {
   wire::Name name;
   std::string algorithm;
@@ -128,11 +136,37 @@ Result<void> run_revoke(const Arguments& arguments, const Sockets&) {
   return set_status(arguments, "revoked");
 }
 
+// Beside an installed program, or in the source tree that this one was built in.
+Result<std::filesystem::path> find_build_script() {
+  std::error_code problem;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
+  if (problem) return errno_error(problem.value(), "find this program's folder");
+  const auto folder = self.parent_path();
+  for (const char* place : {"../share/mutua/base/build.sh", "../../../peer/vm/uml/base/build.sh"}) {
+    const auto script = (folder / place).lexically_normal();
+    if (::access(script.c_str(), X_OK) == 0) return script;
+  }
+  return Error("the recipes for base disks are not installed beside " + self.string());
+}
+
+Result<void> run_build(const Arguments& arguments, const Sockets&) {
+  std::vector<std::string> words{TRY(find_build_script()).string()};
+  if (arguments.has("update")) words.emplace_back("--update");
+  if (arguments.word_count() > 0) words.push_back(arguments.word(0));
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  // Its progress, its result and its status are this command's.
+  ::execv(pointers[0], pointers.data());
+  return errno_error(errno, "run " + words[0]);
+}
+
 }  // namespace
 
 std::vector<Command> base_commands() {
   const Grammar grammar{{"key", "zone", "authority"}, {}, 1, 1};
-  return {{"base trust", "operator: trust a kernel or base disk", kTrustHelp, grammar, run_trust},
+  return {{"base build", "make a base disk", kBuildHelp, {{}, {"update"}, 0, 1}, run_build},
+          {"base trust", "operator: trust a kernel or base disk", kTrustHelp, grammar, run_trust},
           {"base revoke", "operator: take that trust back", kRevokeHelp, grammar, run_revoke}};
 }
 

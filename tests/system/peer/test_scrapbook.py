@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import threading
 import time
@@ -322,3 +323,53 @@ def test_the_second_engine_by_the_same_commands(federation):
     host.run("host", SERVICE)
     federation.await_served(SERVICE, [owner.peer, host])
     assert visit(host.address, host.host_port(SERVICE))[0] == 4
+
+
+@pytest.mark.parametrize("milliseconds", [1, 20, 60, 120, 250, 500])
+def test_killed_at_any_step_of_a_take(owner, milliseconds):
+    owner.start_counter()
+    owner.visit("web")
+    take = subprocess.Popen([program("mutua"), "--peer-socket", owner.peer.socket, "snapshot", "take",
+                             "web", "half"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(milliseconds / 1000)
+    owner.peer.kill()
+    take.wait(timeout=20)
+    owner.peer.start()
+    assert owner.machines()["web"]["state"] == "stopped"
+    names = set(owner.snapshots())
+    assert names in ({"base"}, {"base", "half"})
+    for name in names:
+        assert "is whole" in owner.peer.run("snapshot", "verify", name)
+    left = {path.name for path in (owner.peer.state / "scrapbook" / "machines" / "web").iterdir()}
+    assert left <= {"machine.json", "disk.cow", "console.log", "console.log.1", "run"}
+    if "half" not in names:
+        owner.peer.run("snapshot", "resume", "base", "other")
+        owner.peer.run("snapshot", "take", "other", "half")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small file system")
+def test_a_full_disk_leaves_the_machine_running_and_no_snapshot(federation):
+    state = federation.folder / "owner" / "state"
+    state.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m,mode=0700", "tmpfs", state], check=True)
+    try:
+        owner = Owner(federation)
+        owner.boot_base()
+        owner.start_counter()
+        assert owner.visit("web")[0] == 1
+        ballast = state / "ballast"
+        with open(ballast, "wb", buffering=0) as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(1 << 20))
+        os.truncate(ballast, ballast.stat().st_size - (1 << 20))
+        assert "No space left" in owner.peer.fails("snapshot", "take", "web", "never")
+        assert owner.visit("web")[0] == 2, "the machine goes on"
+        assert set(owner.snapshots()) == {"base"}
+        assert not (state / "scrapbook" / "machines" / "web" / "taken").exists()
+        ballast.unlink()
+        owner.peer.run("snapshot", "take", "web", "room")
+        owner.peer.run("snapshot", "resume", "room", "copy")
+        assert owner.visit("copy")[0] == 3
+        owner.peer.stop()
+    finally:
+        subprocess.run(["umount", "--lazy", state], check=True)
