@@ -68,10 +68,12 @@ bool fetch(std::uint16_t port, const std::string& path) {
   return answer.starts_with("HTTP/1.") && answer.find(" 200 ") == 8;
 }
 
-Result<void> fetch_within(std::uint16_t port, const std::string& path, milliseconds patience) {
-  const auto end = steady_clock::now() + patience;
-  while (!fetch(port, path)) {
-    if (steady_clock::now() > end) return errorf("no answer on port %u", port);
+Result<void> await_answer(vm::Machine& machine, const std::string& path) {
+  const auto end = steady_clock::now() + kPatience;
+  while (!fetch(machine.ports()[0].host_port, path)) {
+    machine.handle_readable();
+    if (machine.state() == vm::State::exited) return Error(machine.exit()->detail);
+    if (steady_clock::now() > end) return errorf("no answer");
     ::poll(nullptr, 0, kRetryMilliseconds);
   }
   return {};
@@ -139,7 +141,7 @@ class Bench {
     if (machine->state() != vm::State::running) return Error(machine->exit()->detail);
     const auto running = since(begin);
     const auto port = machine->ports()[0].host_port;
-    TRY(fetch_within(port, "/", kPatience));
+    TRY(await_answer(*machine, "/"));
     const auto answered = since(begin);
     std::ostringstream answer;
     answer << "running_us=" << running << " answer_us=" << answered << " port=" << port
@@ -181,9 +183,9 @@ class Bench {
   }
 
   Result<std::string> time_fetch(const std::vector<std::string>& words) {
-    const vm::Machine& asked = *TRY(machine(words[1]));
+    vm::Machine& asked = *TRY(machine(words[1]));
     const auto begin = steady_clock::now();
-    TRY(fetch_within(asked.ports()[0].host_port, words[2], kPatience));
+    TRY(await_answer(asked, words[2]));
     return "answer_us=" + std::to_string(since(begin));
   }
 

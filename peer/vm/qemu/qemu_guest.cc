@@ -318,6 +318,13 @@ Result<void> QemuGuest::freeze_and_copy(const Files& files, Qmp::Deadline deadli
   return {};
 }
 
+// Whatever happened, the guest goes on.
+Result<void> QemuGuest::thaw() {
+  const auto deadline = steady_clock::now() + kCommandDeadline;
+  TRY(qmp_->cancel_migration(deadline));
+  return qmp_->execute("cont", "{}", deadline);
+}
+
 Result<std::string> QemuGuest::take(SnapshotRequest::After after, milliseconds patience, int) {
   const auto deadline = steady_clock::now() + patience;
   const int create = O_RDWR | O_CREAT | O_EXCL;
@@ -333,9 +340,7 @@ Result<std::string> QemuGuest::take(SnapshotRequest::After after, milliseconds p
 
   const auto stopped = steady_clock::now();
   const auto copied = freeze_and_copy(files, deadline, pages);
-  if (!copied.ok() || after == SnapshotRequest::After::go_on) {
-    TRY(qmp_->execute("cont", "{}", std::max(deadline, steady_clock::now() + kCommandDeadline)));
-  }
+  if (!copied.ok() || after == SnapshotRequest::After::go_on) TRY(thaw());
   if (!copied.ok()) return copied.error();
   const auto frozen =
       std::chrono::duration_cast<microseconds>(steady_clock::now() - stopped).count();

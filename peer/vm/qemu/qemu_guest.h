@@ -45,6 +45,8 @@ class QemuGuest final : public uml::GuestProgram {
   Result<void> write_state(const Files& files, Qmp::Deadline deadline);
   Result<void> freeze_and_copy(const Files& files, Qmp::Deadline deadline, std::uint64_t& pages);
 
+  Result<void> thaw();
+
   const std::filesystem::path program_;
   const Accelerator accelerator_;
   // From prepare() on.

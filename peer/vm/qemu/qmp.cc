@@ -45,7 +45,7 @@ Result<void> Qmp::open(Deadline deadline) {
 
 Result<void> Qmp::execute(std::string_view command, std::string_view arguments, Deadline deadline,
                           int descriptor) {
-  std::string text = "{\"execute\":\"";
+  std::string text = "{\"id\":" + std::to_string(++command_) + ",\"execute\":\"";
   text.append(command).append("\",\"arguments\":").append(arguments).append("}\n");
   iovec bytes{text.data(), text.size()};
   msghdr message{};
@@ -65,7 +65,7 @@ Result<void> Qmp::execute(std::string_view command, std::string_view arguments, 
   if (::sendmsg(socket_.get(), &message, MSG_NOSIGNAL) != static_cast<ssize_t>(text.size())) {
     return errno_error(errno, "QEMU: send");
   }
-  if (command == "migrate" || command == "migrate-incoming") migration_.clear();
+  if (command == "migrate" || command == "migrate-incoming") migration_ = "begun";
   for (;;) {
     const std::string line = TRY(read_line(deadline));
     if (TRY(understand(line)) == Line::answer) break;
@@ -75,14 +75,23 @@ Result<void> Qmp::execute(std::string_view command, std::string_view arguments, 
 }
 
 Result<void> Qmp::await_migration(Deadline deadline) {
-  while (migration_ != "completed") {
-    if (migration_ == "failed" || migration_ == "cancelled") {
-      return errorf("QEMU: the device state's transfer %s", migration_.c_str());
-    }
+  while (!has_migrated()) {
     const std::string line = TRY(read_line(deadline));
     (void)TRY(understand(line));
   }
-  return {};
+  if (migration_ == "completed") return {};
+  return errorf("QEMU: the device state's transfer %s", migration_.c_str());
+}
+
+Result<void> Qmp::cancel_migration(Deadline deadline) {
+  if (migration_.empty() || has_migrated()) return {};
+  TRY(execute("migrate_cancel", "{}", deadline));
+  const auto ended = await_migration(deadline);
+  return has_migrated() ? Result<void>() : ended;
+}
+
+bool Qmp::has_migrated() const {
+  return migration_ == "completed" || migration_ == "failed" || migration_ == "cancelled";
 }
 
 void Qmp::drain() {
@@ -140,7 +149,10 @@ Result<Qmp::Line> Qmp::understand(const std::string& line) {
   const std::string event = text_at(*object, {"event"});
   if (event == "MIGRATION") migration_ = text_at(*object, {"data", "status"});
   if (event == "SHUTDOWN") shutdown_reason_ = text_at(*object, {"data", "reason"});
-  if (!event.empty()) return Line::event;
+  if (!event.empty()) return Line::other;
+  const json::value* const id = object->if_contains("id");
+  const auto* const number = id ? id->if_int64() : nullptr;
+  if (!number || static_cast<std::uint64_t>(*number) != command_) return Line::other;
   failure_ = object->contains("return") ? std::string() : text_at(*object, {"error", "desc"});
   if (failure_.empty() && !object->contains("return")) failure_ = "refused";
   return Line::answer;

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "peer/vm/qemu/memory_file.h"
@@ -162,6 +163,36 @@ TEST_F(QemuMachine, IsTakenLiveAndResumesMoreThanOnce) {
   const auto grandchild = boot(resumed_spec(spec, later, "three"));
   ASSERT_TRUE(grandchild);
   EXPECT_EQ(visit(*grandchild).count, before.count + 2);
+}
+
+TEST_F(QemuMachine, GoesOnAfterATakeThatFailed) {
+  const auto machine = boot_counter(make_spec("goes-on"));
+  ASSERT_TRUE(machine);
+  const Visit before = visit(*machine);
+  SnapshotRequest hasty = make_request("hasty");
+  hasty.deadline = milliseconds(1);
+  const auto late = take(*machine, hasty);
+  EXPECT_FALSE(late.ok());
+  EXPECT_FALSE(std::filesystem::exists(hasty.memory_file));
+  EXPECT_EQ(visit(*machine).count, before.count + 1);
+
+  if (::geteuid() == 0) {
+    const auto small = folder_ / "small";
+    std::filesystem::create_directory(small);
+    ASSERT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=4m"), 0);
+    SnapshotRequest full;
+    full.memory_file = small / "memory";
+    full.disk_copy = small / "disk";
+    const auto report = take(*machine, full);
+    ASSERT_FALSE(report.ok());
+    EXPECT_NE(report.error().message().find("No space left"), std::string::npos)
+        << report.error().message();
+    EXPECT_TRUE(std::filesystem::is_empty(small));
+    EXPECT_EQ(::umount(small.c_str()), 0) << "the jail holds on to the disk";
+    EXPECT_EQ(visit(*machine).count, before.count + 2);
+  }
+  const auto report = take(*machine, make_request("patient"));
+  EXPECT_TRUE(report.ok()) << report.error().message();
 }
 
 TEST_F(QemuMachine, RefusesWhatDoesNotFit) {
