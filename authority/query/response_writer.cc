@@ -60,7 +60,7 @@ bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std:
 bool ResponseWriter::put(Section section, const RRset& rrset, const OwnerPlace& owner) {
   const std::size_t start = size_;
   for (const Bytes& rdata : rrset.rdatas) {
-    if (put_owned(rrset.type, rrset.ttl, rdata, owner)) continue;
+    if (put_owned(rrset.type, ttl_of(rrset, rdata), rdata, owner)) continue;
     size_ = start;
     return false;
   }

@@ -62,7 +62,7 @@ class Encoder {
     pointer_to(0);
     append_u16(parts_.octets, static_cast<std::uint16_t>(rrset.type));
     append_u16(parts_.octets, static_cast<std::uint16_t>(wire::RRClass::in));
-    append_u32(parts_.octets, rrset.ttl);
+    append_u32(parts_.octets, ttl_of(rrset, rdata));
     append_u16(parts_.octets, 0);
     put_rdata(rrset.type, rdata);
     const std::size_t length = parts_.octets.size() - start - kRdlengthAt - 2;
