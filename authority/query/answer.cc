@@ -69,7 +69,8 @@ class ZoneAnswer {
     owner.is_zone_owner = name_is_question_ && lookup.kind == Lookup::Kind::found;
     const ReadyRRset* ready = type_ == RRType::any ? smallest_of(node) : node.ready(type_);
     if (ready) {
-      if (!proves_ && owner.is_zone_owner && writer_.put_whole_answer(*ready)) {
+      if (owner.is_zone_owner &&
+          (proves_ ? writer_.put_signed_answer(*ready) : writer_.put_whole_answer(*ready))) {
         writer_.set_authoritative();
         return Rcode::noerror;
       }
@@ -142,7 +143,7 @@ class ZoneAnswer {
     const RRset* signatures = node.find(RRType::rrsig);
     if (!signatures) return true;
     for (const Bytes& rdata : signatures->rdatas) {
-      if (static_cast<RRType>(load_u16(rdata.data())) != type) continue;
+      if (rdata.size() < 2 || static_cast<RRType>(load_u16(rdata.data())) != type) continue;
       if (!writer_.put_record(section, RRType::rrsig, ttl, rdata, owner)) return false;
     }
     return true;
@@ -347,6 +348,10 @@ bool Answering::advance() {
       return true;
     case Stage::block:
       cursor_.candidate()->all_ready().prefetch(request_.type);
+      stage_ = request_.dnssec_ok ? Stage::signatures : Stage::done;
+      return true;
+    case Stage::signatures:
+      cursor_.candidate()->all_ready().prefetch_signed(request_.type);
       stage_ = Stage::done;
       return true;
     case Stage::done:

@@ -96,7 +96,8 @@ class ZoneVersionBuilder {
     draft_->serial_ = parsed.serial;
     draft_->negative_soa_rrset_ = *soa;
     draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses());
+    draft_->negative_soa_ =
+        make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses(), nullptr);
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
@@ -147,7 +148,8 @@ class ZoneVersionBuilder {
     const auto moved = [&](RRType type) {
       return !same_rrset(find_in(before, type), find_in(after, type));
     };
-    if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa))) moved_.push_back(owner);
+    if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa) || moved(RRType::rrsig)))
+      moved_.push_back(owner);
   }
 
   void note_nsec(const wire::Name& owner, std::span<const RRset> before,

@@ -237,6 +237,15 @@ def test_who_does_not_ask_for_proof_gets_none(signed):
         assert not types & {dns.rdatatype.RRSIG, dns.rdatatype.NSEC}, answer
 
 
+def test_the_addresses_of_a_list_come_with_their_signatures(signed):
+    query = dns.message.make_query("_80._tcp.blog.fed.test.", "SRV", want_dnssec=True)
+    answer = dns.query.udp(query, "127.0.0.1", 5, signed.port)
+    def kinds(section):
+        return [(rrset.rdtype, rrset.covers) for rrset in section]
+    assert kinds(answer.answer) == [(dns.rdatatype.SRV, 0), (dns.rdatatype.RRSIG, dns.rdatatype.SRV)]
+    assert kinds(answer.additional) == [(dns.rdatatype.A, 0), (dns.rdatatype.RRSIG, dns.rdatatype.A)]
+
+
 def test_each_signature_has_the_ttl_of_what_it_covers(signed):
     query = dns.message.make_query("fed.test.", "SOA", want_dnssec=True)
     answer = dns.query.udp(query, "127.0.0.1", 5, signed.port)

@@ -22,6 +22,7 @@ constexpr char kZone[] = R"($TTL 300
 @ NS ns1
 ns1 A 127.0.0.1
 b.c A 192.0.2.1
+_80._tcp.s SRV 0 0 1 b.c
 sub NS ns.sub
 ns.sub A 192.0.2.2
 x.sub A 192.0.2.3
@@ -95,6 +96,21 @@ class SignerTest : public testing::Test {
     });
     EXPECT_FALSE(signer_.has_work(version, kNow));
     expect_chain(version);
+    expect_prepared(version);
+  }
+
+  // The signed answers are those of a zone that is made anew from the same records.
+  static void expect_prepared(const ZoneVersion& version) {
+    std::vector<OwnedRRset> records;
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      records.push_back({owner, rrset});
+    });
+    const Version anew = ZoneVersion::create(version.apex(), records).value();
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      EXPECT_EQ(to_bytes(version.node(owner)->ready(rrset.type)->signed_answer()),
+                to_bytes(anew->node(owner)->ready(rrset.type)->signed_answer()))
+          << owner.to_text() << " " << to_text(rrset.type);
+    });
   }
 
   // Following the NSECs from the apex visits every owner once, in order, and comes home.
@@ -150,6 +166,14 @@ TEST_F(SignerTest, AChangeCostsItsOwnSignaturesOnly) {
   expect_verified(*version);
 }
 
+TEST_F(SignerTest, APeerThatMovesMovesInSignedAnswersToo) {
+  const Version version = step(signed_zone(), {put("b.c.f. 60 A 192.0.2.77")});
+  const auto* ready = version->node(name("_80._tcp.s.f"))->ready(RRType::srv);
+  EXPECT_EQ(ready->signature_count, 1);
+  EXPECT_EQ(ready->signed_glue_count, 2);
+  expect_verified(*version);
+}
+
 TEST_F(SignerTest, NamesChangeHandsWhenACutComesOrGoes) {
   Version version = step(signed_zone(), {{name("sub.f"), RRType::ns, std::nullopt, std::nullopt}});
   EXPECT_TRUE(version->find(name("x.sub.f"), RRType::rrsig));
@@ -164,7 +188,7 @@ TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
   EXPECT_TRUE(signer_.take_due(kNow + hours(24), 1000).empty());
   const auto first_day = signer_.take_due(kNow + hours(24 * 4 + 20), 1000);
   const auto rest = signer_.take_due(kNow + hours(24 * 7 + 1), 1000);
-  EXPECT_EQ(first_day.size() + rest.size(), 4u);  // f, ns1, b.c, sub
+  EXPECT_EQ(first_day.size() + rest.size(), 5u);  // f, ns1, b.c, sub, the list
   std::vector<Name> due = first_day;
   due.insert(due.end(), rest.begin(), rest.end());
   const WallTime later = kNow + hours(24 * 7 + 1);
