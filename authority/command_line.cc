@@ -13,11 +13,13 @@ constexpr const char* kUsage =
     "usage: mutua-authority --config FILE [--check-config]\n"
     "       mutua-authority --config FILE import ZONEFILE\n"
     "       mutua-authority --config FILE explain SERVICE PORT/tcp|udp PEER\n"
+    "       mutua-authority --config FILE ds\n"
     "The nameserver of a Mutua federation.\n"
     "  --config FILE    the configuration, see mutua-authority(8)\n"
     "  --check-config   read the configuration, say what is wrong with it, and end\n"
     "  import           fill an empty database with a master file (RFC 1035)\n"
     "  explain          ask the running authority why it serves a replica, or does not\n"
+    "  ds               print the DS record of the zone's key, for the zone above\n"
     "  --help, --version\n";
 
 CommandLine finished(int code) { return {code, {}, {}, {}}; }
@@ -30,7 +32,7 @@ CommandLine misused() {
 // False where the words after the options are no command.
 bool read_command(int count, char** words, CommandLine& line) {
   static const std::map<std::string, int> argument_counts{
-      {"serve", 0}, {"import", 1}, {"explain", 3}};
+      {"serve", 0}, {"import", 1}, {"explain", 3}, {"ds", 0}};
   line.command = count == 0 ? "serve" : words[0];
   if (count > 0) line.arguments.assign(words + 1, words + count);
   const auto known = argument_counts.find(line.command);

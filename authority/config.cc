@@ -76,6 +76,18 @@ Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) 
   return keys;
 }
 
+// Where the key is missing, the daemon makes it: reading a configuration changes nothing.
+Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
+  config.dnssec_key = TRY(file.text("dnssec_key", ""));
+  const std::string algorithm = TRY(file.text("dnssec_algorithm", "ed25519"));
+  if (algorithm != "ed25519" && algorithm != "ecdsap256sha256")
+    return file.error_at("dnssec_algorithm",
+                         "must be ed25519 or ecdsap256sha256, not " + algorithm);
+  config.dnssec_algorithm =
+      algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  return {};
+}
+
 // "<what> [<name of a transfer key>]"
 struct WithKey {
   std::string what;
@@ -137,6 +149,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   TRY(read_unknown_names(file, config));
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
+  TRY(read_dnssec(file, config));
   FederationPolicy& policy = config.writer.federation;
   policy.require_trusted_base =
       TRY(file.yes_no("require_trusted_base", policy.require_trusted_base));

@@ -8,6 +8,7 @@
 #include "authority/writer/writer.h"
 #include "base/config.h"
 #include "base/socket_address.h"
+#include "trust/key.h"
 #include "wire/name.h"
 
 namespace mutua::authority {
@@ -25,6 +26,8 @@ struct AuthorityConfig {
   std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
   WriterConfig writer;
   TransferConfig transfer;
+  std::filesystem::path dnssec_key;  // empty: the zone is not signed here
+  trust::Algorithm dnssec_algorithm = trust::Algorithm::ed25519;  // of a key that is yet to be made
 };
 
 // Reads the secrets that the file names, too.

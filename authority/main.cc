@@ -44,6 +44,9 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   TRY(import_where_empty(store, config));
   std::unique_ptr<Notifier> notifier;  // set before the writer runs
   WriterConfig writer_config = config.writer;
+  if (!config.dnssec_key.empty())
+    writer_config.zone_key =
+        TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm));
   writer_config.published = [&notifier] { notifier->zone_changed(); };
   const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
   Catalog& catalog = writer->catalog();
@@ -78,6 +81,7 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
 
 Result<void> run(const CommandLine& line) {
   if (line.command == "explain") return explain(line.config, line.arguments);
+  if (line.command == "ds") return print_ds(line.config);
   const auto store = TRY(SqliteStore::open(line.config.database, line.config.zone));
   if (line.command == "import")
     return import_master_file(*store, line.config.zone, line.arguments.front());

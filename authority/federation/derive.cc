@@ -118,16 +118,15 @@ std::vector<RRsetChange> derive(const ZoneVersion& version, const FederationInde
 }
 
 ChangeSet combine(ChangeSet first, std::vector<RRsetChange> then) {
+  std::map<std::pair<wire::Name, RRType>, std::size_t> places;
+  for (std::size_t i = 0; i < first.changes.size(); ++i)
+    places[{first.changes[i].owner, first.changes[i].type}] = i;
   for (RRsetChange& second : then) {
-    const auto same =
-        std::find_if(first.changes.begin(), first.changes.end(), [&](const RRsetChange& one) {
-          return one.type == second.type && one.owner == second.owner;
-        });
-    if (same == first.changes.end()) {
+    const auto same = places.find({second.owner, second.type});
+    if (same == places.end())
       first.changes.push_back(std::move(second));
-    } else {
-      same->after = std::move(second.after);
-    }
+    else
+      first.changes[same->second].after = std::move(second.after);
   }
   std::erase_if(first.changes,
                 [](const RRsetChange& change) { return change.before == change.after; });

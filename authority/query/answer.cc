@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "authority/query/lookup.h"
 #include "authority/query/request.h"
@@ -18,14 +19,18 @@ constexpr unsigned kMostHops = 16;  // CNAME and DNAME records followed in one a
 constexpr std::array<std::uint8_t, 10> kLookasideLabel{9,   'l', 'o', 'o', 'k',
                                                        'a', 's', 'i', 'd', 'e'};
 
+// Whether signatures and denials go along (RFC 4035 section 3.1): DO was set.
+enum class Proof { unwanted, wanted };
+
 // Answers one well-formed question about a name of the zone.
 class ZoneAnswer {
  public:
-  // `name` is what is looked up; it is the question's name unless `lookaside`.
-  ZoneAnswer(const ZoneVersion& version, const FoldedName& name, RRType type,
+  // `name` is what is looked up; it is the question's name unless it is looked aside.
+  ZoneAnswer(const ZoneVersion& version, const FoldedName& name, RRType type, Proof proof,
              BytesView question_name, ResponseWriter& writer)
       : version_(version),
         type_(type),
+        proves_(proof == Proof::wanted && version.is_signed()),
         writer_(writer),
         name_(name),
         name_is_question_(name.size() == question_name.size()),
@@ -38,7 +43,7 @@ class ZoneAnswer {
       const Lookup lookup = look_up(version_, name_, node, type_);
       switch (lookup.kind) {
         case Lookup::Kind::name_error:
-          return negative(Rcode::nxdomain);
+          return negative(Rcode::nxdomain, lookup);
         case Lookup::Kind::delegation:
           return refer(lookup);
         case Lookup::Kind::dname:
@@ -64,32 +69,31 @@ class ZoneAnswer {
     owner.is_zone_owner = name_is_question_ && lookup.kind == Lookup::Kind::found;
     const ReadyRRset* ready = type_ == RRType::any ? smallest_of(node) : node.ready(type_);
     if (ready) {
-      if (owner.is_zone_owner && writer_.put_whole_answer(*ready)) {
+      if (owner.is_zone_owner &&
+          (proves_ ? writer_.put_signed_answer(*ready) : writer_.put_whole_answer(*ready))) {
         writer_.set_authoritative();
         return Rcode::noerror;
       }
-      if (!put(Section::answer, node, *ready, owner)) return truncate();
+      if (!put(Section::answer, node, *ready, owner) || !prove_wildcard(lookup)) return truncate();
       writer_.set_authoritative();
-      add_addresses(*ready, last_rrset_at_, Glue::optional);
+      add_addresses(*ready, Glue::optional);
       return Rcode::noerror;
     }
     ready = type_ == RRType::any ? nullptr : node.ready(RRType::cname);
-    if (!ready) return negative(Rcode::noerror);
+    if (!ready) return negative(Rcode::noerror, lookup);
     if (!put(Section::answer, node, *ready, owner)) return truncate();
     writer_.set_authoritative();
-    follow(node.find(RRType::cname)->rdatas.front(), ready->octets_size);
-    return std::nullopt;
+    const bool goes_on = prove_wildcard(lookup);
+    follow(node.find(RRType::cname)->rdatas.front());
+    return goes_on ? std::nullopt : std::optional(truncate());
   }
 
   // The name goes on as the target, which is the RDATA of the record just written.
-  void follow(BytesView target, std::size_t prepared_size) {
+  void follow(BytesView target) {
     const bool whole = name_.read(target);
     BASE_ASSERT(whole);
     name_is_question_ = false;
-    // RDATA is the same size in every form but for its pointers, so it is found from the end only
-    // where the record was copied as prepared.
-    const bool as_prepared = writer_.position() - last_rrset_at_ == prepared_size;
-    owner_ = {as_prepared ? last_rrset_at_ + kPreparedRdataAt : 0, false, target};
+    owner_ = {last_is_as_prepared_ ? last_rrset_at_ + kPreparedRdataAt : 0, false, target};
   }
 
   // RFC 6672 section 3.2: the DNAME, a CNAME made from it, and on with the new name.
@@ -115,11 +119,12 @@ class ZoneAnswer {
     const ReadyRRset& ready = *lookup.node->ready(RRType::ns);
     cut_ = lookup.node;
     if (!put(Section::authority, *lookup.node, ready, place_of(lookup))) return truncate();
-    if (!add_addresses(ready, last_rrset_at_, Glue::required)) return truncate();
+    const bool proven = !proves_ || prove_delegation(*lookup.node, place_of(lookup));
+    if (!proven || !add_addresses(ready, Glue::required)) return truncate();
     return Rcode::noerror;
   }
 
-  Rcode negative(Rcode rcode) {
+  Rcode negative(Rcode rcode, const Lookup& lookup) {
     writer_.set_authoritative();
     const std::size_t apex_at =
         kQuestionNameOffset + name_.suffix_offset(version_.folded_apex().label_count());
@@ -128,16 +133,76 @@ class ZoneAnswer {
         name_is_question_
             ? writer_.put_prepared(Section::authority, version_.negative_soa(), apex_at)
             : writer_.put(Section::authority, version_.negative_soa_rrset(), written_out);
-    if (!fits) truncate();
+    if (!fits || (proves_ && !prove_denial(lookup))) truncate();
     return rcode;
+  }
+
+  // The signatures of the RRset of this type at a node, under the owner that the RRset was given.
+  bool put_signatures(Section section, const ZoneNode& node, RRType type, std::uint32_t ttl,
+                      const OwnerPlace& owner) {
+    const RRset* signatures = node.find(RRType::rrsig);
+    if (!signatures) return true;
+    for (const Bytes& rdata : signatures->rdatas) {
+      if (rdata.size() < 2 || static_cast<RRType>(load_u16(rdata.data())) != type) continue;
+      if (!writer_.put_record(section, RRType::rrsig, ttl, rdata, owner)) return false;
+    }
+    return true;
+  }
+
+  // The NSEC of a node, once, with its signature.
+  bool put_nsec(const ZoneNode& node) {
+    const RRset* nsec = node.find(RRType::nsec);
+    if (!nsec || std::exchange(last_nsec_, &node) == &node) return true;
+    const OwnerPlace owner{0, false, node.owner().wire()};
+    return writer_.put(Section::authority, *nsec, owner) &&
+           put_signatures(Section::authority, node, RRType::nsec, nsec->ttl, owner);
+  }
+
+  // The NSEC that shows that there is no such name.
+  bool deny(const FoldedName& name) {
+    const wire::Name* owner = version_.nsec_owners().at_or_before(OrderKey(name));
+    const ZoneNode* node = owner ? version_.node(*owner) : nullptr;
+    return !node || put_nsec(*node);
+  }
+
+  // RFC 4035 section 3.1.3.3: a wildcard speaks only where the name itself is not.
+  bool prove_wildcard(const Lookup& lookup) {
+    return !proves_ || lookup.kind != Lookup::Kind::wildcard || deny(name_);
+  }
+
+  // Sections 3.1.3.1, 3.1.3.2 and 3.1.3.4: the SOA's signature; that the type is not there, or the
+  // name, or neither the name nor a wildcard.
+  bool prove_denial(const Lookup& lookup) {
+    const ZoneNode& apex = *version_.node(version_.apex());
+    const OwnerPlace apex_place{0, false, version_.apex().wire()};
+    if (!put_signatures(Section::authority, apex, RRType::soa, version_.negative_soa_rrset().ttl,
+                        apex_place))
+      return false;
+    const bool has_nsec = lookup.node && lookup.node->find(RRType::nsec);
+    if (has_nsec && !put_nsec(*lookup.node)) return false;
+    if (lookup.kind == Lookup::Kind::found) return has_nsec || deny(name_);
+    if (!deny(name_)) return false;
+    if (lookup.kind == Lookup::Kind::wildcard) return true;
+    constexpr std::array<std::uint8_t, 2> kAsterisk{1, '*'};
+    FoldedName wildcard;
+    return !wildcard.join(kAsterisk, name_.suffix(lookup.labels)) || deny(wildcard);
+  }
+
+  // Section 3.1.4: what leads on to the zone below, or that it is not signed.
+  bool prove_delegation(const ZoneNode& cut, const OwnerPlace& owner) {
+    const RRset* ds = cut.find(RRType::ds);
+    if (!ds) return put_nsec(cut);
+    return writer_.put(Section::authority, *ds, owner) &&
+           put_signatures(Section::authority, cut, RRType::ds, ds->ttl, owner);
   }
 
   enum class Glue { optional, required };
 
   // The addresses of the RRset's targets. False where an address is left out without which the
   // answer is of no use: the glue of a nameserver inside the delegated zone (RFC 9471).
-  bool add_addresses(const ReadyRRset& ready, std::size_t rrset_at, Glue glue) {
-    const bool as_prepared = writer_.position() - rrset_at == ready.octets_size;
+  bool add_addresses(const ReadyRRset& ready, Glue glue) {
+    const std::size_t rrset_at = last_rrset_at_;
+    const bool as_prepared = last_is_as_prepared_;
     for (const ReadyRRset::Target& target : ready.targets()) {
       const BytesView target_name = ready.target_name(target);
       const ZoneNode* node = version_.node(target_name, target.hash);
@@ -176,12 +241,24 @@ class ZoneAnswer {
     return {kQuestionNameOffset + name_.suffix_offset(lookup.labels), true, name};
   }
 
+  // An RRset, and its signatures where they are wanted; addresses may do without.
   bool put(Section section, const ZoneNode& node, const ReadyRRset& ready,
            const OwnerPlace& owner) {
-    if (section != Section::additional) last_rrset_at_ = writer_.position();
-    if (ResponseWriter::fits_prepared(ready, owner))
-      return writer_.put_prepared(section, ready, owner.at);
-    return writer_.put(section, node.rrset_of(ready), owner);
+    const std::size_t at = writer_.position();
+    const bool fits = ResponseWriter::fits_prepared(ready, owner)
+                          ? writer_.put_prepared(section, ready, owner.at)
+                          : writer_.put(section, node.rrset_of(ready), owner);
+    if (section != Section::additional) {
+      last_rrset_at_ = at;
+      // RDATA is the same size in every form but for its pointers, so that it is found from the
+      // start only where the records are as large as prepared.
+      last_is_as_prepared_ = writer_.position() - at == ready.octets_size;
+    }
+    if (!fits || !proves_) return fits;
+    const bool is_referral = section == Section::authority;  // the NS of a cut is never signed
+    const bool whole =
+        is_referral || put_signatures(section, node, ready.type, node.rrset_of(ready).ttl, owner);
+    return whole || section == Section::additional;
   }
 
   Rcode truncate() {
@@ -194,11 +271,14 @@ class ZoneAnswer {
 
   const ZoneVersion& version_;
   const RRType type_;
+  const bool proves_;
   ResponseWriter& writer_;
   FoldedName name_;
   bool name_is_question_;
   OwnerPlace owner_;  // of name_
   std::size_t last_rrset_at_ = 0;
+  bool last_is_as_prepared_ = false;
+  const ZoneNode* last_nsec_ = nullptr;
   const ZoneNode* cut_ = nullptr;
 };
 
@@ -233,7 +313,9 @@ bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWr
   if (!aside.join(labels, subtree.wire())) return false;
   const ZoneNode* node = version.node(aside.wire());
   if (!node || request.type == RRType::any || !node->ready(request.type)) return false;
-  ZoneAnswer(version, aside, request.type, request.question.first(request.name.size()), writer)
+  // Under a name that is not the zone's, a signature of the zone would mean nothing.
+  ZoneAnswer(version, aside, request.type, Proof::unwanted,
+             request.question.first(request.name.size()), writer)
       .run(node);
   return true;
 }
@@ -266,6 +348,10 @@ bool Answering::advance() {
       return true;
     case Stage::block:
       cursor_.candidate()->all_ready().prefetch(request_.type);
+      stage_ = request_.dnssec_ok ? Stage::signatures : Stage::done;
+      return true;
+    case Stage::signatures:
+      cursor_.candidate()->all_ready().prefetch_signed(request_.type);
       stage_ = Stage::done;
       return true;
     case Stage::done:
@@ -314,9 +400,10 @@ Answered Answering::finish(Transport transport, Recursion recursion,
   }
 
   if (is_in_zone_) {
+    const Proof proof = request.dnssec_ok ? Proof::wanted : Proof::unwanted;
     const BytesView question_name = request.question.first(request.name.size());
-    return respond(
-        ZoneAnswer(*version_, request.name, request.type, question_name, writer).run(node()));
+    return respond(ZoneAnswer(*version_, request.name, request.type, proof, question_name, writer)
+                       .run(node()));
   }
   if (answer_aside(*version_, request, writer)) return respond(Rcode::noerror);
   writer.set_extended_error(wire::ExtendedError::not_authoritative);

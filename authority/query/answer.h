@@ -56,7 +56,7 @@ class Answering {
   Answered finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out) const;
 
  private:
-  enum class Stage { look_up, node, block, done };
+  enum class Stage { look_up, node, block, signatures, done };
 
   const ZoneNode* node() const;  // what the version has at the name
 

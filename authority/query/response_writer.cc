@@ -42,6 +42,17 @@ bool ResponseWriter::put_whole_answer(const ReadyRRset& ready) {
   return true;
 }
 
+bool ResponseWriter::put_signed_answer(const ReadyRRset& ready) {
+  const BytesView octets = ready.signed_answer();
+  if (octets.empty() || limit_ - size_ < octets.size()) return false;
+  if (!ready.has_all_signed && limit_ > wire::kEdnsUdpSize) return false;
+  std::memcpy(out_ + size_, octets.data(), octets.size());
+  size_ += octets.size();
+  count(Section::answer, std::size_t{ready.record_count} + ready.signature_count);
+  count(Section::additional, ready.signed_glue_count);
+  return true;
+}
+
 bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std::size_t owner_at) {
   const BytesView octets = ready.octets();
   if (ready.record_count == 0 || limit_ - size_ < octets.size()) return false;
@@ -60,7 +71,7 @@ bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std:
 bool ResponseWriter::put(Section section, const RRset& rrset, const OwnerPlace& owner) {
   const std::size_t start = size_;
   for (const Bytes& rdata : rrset.rdatas) {
-    if (put_owned(rrset.type, rrset.ttl, rdata, owner)) continue;
+    if (put_owned(rrset.type, ttl_of(rrset, rdata), rdata, owner)) continue;
     size_ = start;
     return false;
   }

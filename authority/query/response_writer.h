@@ -39,6 +39,8 @@ class ResponseWriter {
   // Right behind the question, which asks for the RRset's own owner: the RRset with the addresses of
   // its targets. False, and nothing written, where that is not prepared or does not fit.
   bool put_whole_answer(const ReadyRRset& ready);
+  // The same with signatures; also false where there is room for more than is prepared.
+  bool put_signed_answer(const ReadyRRset& ready);
 
   // Append a whole RRset: as prepared, for an owner's place where that holds, or record by record.
   // False, and nothing written, where it does not fit.

@@ -95,7 +95,7 @@ class Differences final : public OutgoingRecords {
     for (const Bytes& rdata : from->rdatas) {
       const bool stays = comparable && std::find(other->rdatas.begin(), other->rdatas.end(),
                                                  rdata) != other->rdatas.end();
-      if (!stays) ready_.push_back({&change.owner, change.type, from->ttl, rdata});
+      if (!stays) ready_.push_back({&change.owner, change.type, ttl_of(*from, rdata), rdata});
     }
   }
 

@@ -80,11 +80,20 @@ ChangeSet ZoneDraft::finish() {
     if (before) one.before = *before;
     change.changes.push_back(std::move(one));
   }
-  if (!change.empty()) raise_serial(change);
+  if (!change.empty()) raise_serial_in(change);
   return change;
 }
 
-void ZoneDraft::raise_serial(ChangeSet& change) const {
+void ZoneDraft::raise_serial() {
+  const wire::Name& apex = version_.apex();
+  const RRset* present = find(apex, RRType::soa);
+  auto soa = wire::parse_soa(present->rdatas.front());
+  BASE_ASSERT(soa.ok());
+  ++soa->serial;
+  replace(apex, {RRType::soa, present->ttl, {wire::make_soa(*soa)}});
+}
+
+void ZoneDraft::raise_serial_in(ChangeSet& change) const {
   const wire::Name& apex = version_.apex();
   const RRset* present = find(apex, RRType::soa);
   auto soa = wire::parse_soa(present->rdatas.front());

@@ -31,6 +31,9 @@ class ZoneDraft {
   // Removes one record; an RRset without records is gone.
   void remove_rdata(const wire::Name& owner, wire::RRType type, const Bytes& rdata);
 
+  // A change of its own, where nothing else is one.
+  void raise_serial();
+
   // What changed, with the SOA's serial raised by one unless the draft has set a later one. A
   // draft that changes nothing gives an empty change set, and the serial stays.
   ChangeSet finish();
@@ -38,7 +41,7 @@ class ZoneDraft {
  private:
   using Place = std::pair<wire::Name, wire::RRType>;
   std::optional<RRset>& edit(const wire::Name& owner, wire::RRType type);
-  void raise_serial(ChangeSet& change) const;
+  void raise_serial_in(ChangeSet& change) const;
 
   const ZoneVersion& version_;
   std::map<Place, std::optional<RRset>> edited_;

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "authority/access/tsig_key.h"
+#include "authority/dnssec/rrsig.h"
+#include "authority/dnssec/zone_key.h"
 #include "authority/federation/policy.h"
 #include "authority/store/zone_store.h"
 #include "authority/zone/catalog.h"
@@ -31,6 +34,8 @@ struct UpdateRequest {
 
 struct WriterConfig {
   std::vector<TsigKey> tsig_keys;
+  std::optional<ZoneKey> zone_key;  // the zone is signed with it; nothing: DNSSEC is left alone
+  SignatureTimes signature_times;
   FederationPolicy federation;
   std::size_t queue_limit = 4096;  // requests that wait; one source gets a quarter of it
   std::size_t group_limit = 64;    // requests that share one durable commit
@@ -40,8 +45,8 @@ struct WriterConfig {
 };
 
 // The only mutator of the zone. One thread takes the requests in order: parse, authenticate,
-// permit, update, derive the served lists, commit durably, publish, reply. Leases lapse on the same
-// thread, by the wall clock. Whatever waits is grouped into one durable commit; each update stays
+// permit, update, derive the served lists, sign, commit durably, publish, reply. Leases lapse and
+// signatures are renewed on the same thread, by the wall clock. Whatever waits is grouped into one durable commit; each update stays
 // atomic by itself and has its own serial.
 //
 // Where a commit fails, everything in memory is taken from the store again and the requests of the

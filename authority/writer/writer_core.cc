@@ -11,7 +11,8 @@
 namespace mutua::authority {
 namespace {
 
-constexpr std::size_t kLapsesAtOnce = 1000;  // one change set each
+constexpr std::size_t kLapsesAtOnce = 1000;   // one change set each
+constexpr std::size_t kRenewalsAtOnce = 100;  // names: a few milliseconds of signing
 constexpr std::chrono::seconds kRecoveryPause(1);
 
 Refusal out_of_order() {
@@ -41,6 +42,16 @@ struct WriterCore::Pending {
   bool depends_on_commit = false;
 };
 
+WriterCore::WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
+    : store_(store), config_(std::move(config)), clock_(clock) {}
+
+std::optional<WallTime> WriterCore::next_due() const {
+  const auto lapse = state_.leases.next_due();
+  const auto renewal = state_.signer ? state_.signer->next_due() : std::nullopt;
+  if (!lapse || !renewal) return lapse ? lapse : renewal;
+  return std::min(*lapse, *renewal);
+}
+
 Result<WriterCore::State> WriterCore::load() const {
   StoredZone stored = TRY(store_.load());
   if (stored.rrsets.empty()) return Error("load: the store holds no zone");
@@ -55,6 +66,7 @@ Result<WriterCore::State> WriterCore::load() const {
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays);
   state.index = FederationIndex(*state.version);
+  if (config_.zone_key) state.signer.emplace(*config_.zone_key, config_.signature_times);
   return state;
 }
 
@@ -65,6 +77,13 @@ Result<void> WriterCore::recover() {
   if (!catalog_)
     for (ChangeSet& change : TRY(store_.recent_changes())) history_.add(std::move(change));
   Transaction transaction;
+  if (state_.signer) {
+    const auto names = state_.signer->all_names(*state_.version);
+    if (state_.signer->has_work(*state_.version, clock_.wall_now()))
+      TRY(sign_anew(names, transaction));
+    else
+      state_.signer->watch(*state_.version, clock_.wall_now());
+  }
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
   state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
@@ -110,6 +129,22 @@ Result<void> WriterCore::lapse_due(Transaction& transaction) {
   }
 }
 
+Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
+  if (!state_.signer) return {};
+  const auto names = state_.signer->take_due(clock_.wall_now(), kRenewalsAtOnce);
+  if (names.empty()) return {};
+  return sign_anew(names, transaction);
+}
+
+// One step of the zone in which nothing but the serial and signatures changes.
+Result<void> WriterCore::sign_anew(const std::vector<wire::Name>& names, Transaction& transaction) {
+  ZoneDraft draft(*state_.version);
+  draft.raise_serial();
+  TRY(take_up(draft.finish(), transaction, names));
+  log::info("zone.signed", {{"zone", state_.version->apex().to_text()}, {"names", names.size()}});
+  return {};
+}
+
 void WriterCore::fail(const Error& error) {
   log::error("zone.write_failed", {{"error", error.message()}});
   healthy_ = false;
@@ -130,6 +165,9 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
   const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
   if (healthy_) {
     if (auto lapsed = lapse_due(group.transaction); !lapsed.ok()) fail(lapsed.error());
+  }
+  if (healthy_) {
+    if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
   }
   std::vector<Pending> pending;
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
@@ -265,14 +303,20 @@ std::optional<Refusal> WriterCore::try_execute(const AuthenticatedRequest& reque
   return std::nullopt;
 }
 
-// The change and the served lists that follow from it become one step of the zone.
-Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction) {
+// The change, the served lists that follow from it, and all signatures become one step of the zone.
+Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
+                                 const std::vector<wire::Name>& look_at) {
   if (change.empty()) return {};
   auto next = TRY(state_.version->apply(change));
   const auto touched = state_.index.follow(change, *next);
   auto derived = derive(*next, state_.index, config_.federation, touched);
   if (!derived.empty()) {
     change = combine(std::move(change), std::move(derived));
+    next = TRY(state_.version->apply(change));
+  }
+  if (state_.signer) {
+    auto made = state_.signer->sign(*state_.version, *next, change, look_at, clock_.wall_now());
+    change = combine(std::move(change), std::move(made));
     next = TRY(state_.version->apply(change));
   }
   state_.version = std::move(next);

@@ -8,6 +8,7 @@
 #include "authority/access/authenticate.h"
 #include "authority/access/replay_guard.h"
 #include "authority/access/source_limits.h"
+#include "authority/dnssec/signer.h"
 #include "authority/federation/federation_index.h"
 #include "authority/store/zone_store.h"
 #include "authority/update/apply.h"
@@ -23,8 +24,7 @@ namespace mutua::authority {
 // What the writer does, without its thread and queue. One thread at a time.
 class WriterCore {
  public:
-  WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
-      : store_(store), config_(std::move(config)), clock_(clock) {}
+  WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock);
 
   // Takes everything from the store, removes what expired, brings the served lists in line, commits
   // and publishes. Start-up and the way back after a failed commit.
@@ -33,7 +33,7 @@ class WriterCore {
   // Everything that is due, and these requests, in one durable step; then publishes and replies.
   void process(std::vector<UpdateRequest> requests);
 
-  std::optional<WallTime> next_due() const { return state_.leases.next_due(); }
+  std::optional<WallTime> next_due() const;
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
 
@@ -44,6 +44,7 @@ class WriterCore {
     LeaseTable leases;
     ReplayGuard replay_guard;
     FederationIndex index;
+    std::optional<Signer> signer;  // where the zone has a key
   };
   struct Pending;
   struct Group {
@@ -61,7 +62,10 @@ class WriterCore {
   void execute(const AuthenticatedRequest& request, UpdateAnswer& answer, Transaction& transaction);
   std::optional<Refusal> try_execute(const AuthenticatedRequest& request, UpdateAnswer& answer,
                                      Transaction& transaction);
-  Result<void> take_up(ChangeSet change, Transaction& transaction);
+  Result<void> sign_what_is_due(Transaction& transaction);
+  Result<void> sign_anew(const std::vector<wire::Name>& names, Transaction& transaction);
+  Result<void> take_up(ChangeSet change, Transaction& transaction,
+                       const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
   bool commit(const Transaction& transaction, std::uint32_t expected);
   void publish(std::vector<ChangeSet> changes);

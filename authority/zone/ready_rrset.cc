@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "authority/zone/folded_name.h"
@@ -17,6 +18,8 @@ constexpr std::size_t kRdlengthAt = 10;  // within a record whose owner is a poi
 constexpr std::uint16_t kPointer = 0xC000;
 // Octets of an answer that is prepared whole, header and all: what any UDP client with EDNS takes.
 constexpr std::size_t kLargestWholeAnswer = 1232;
+// The same without the OPT record, which comes with DO, and an extended error.
+constexpr std::size_t kLargestSignedAnswer = kLargestWholeAnswer - 17;
 
 // The names of RDATA that RFC 1035 lets compress: how many, and where the first begins.
 struct CompressibleNames {
@@ -51,6 +54,10 @@ struct Parts {
   Bytes octets, glue, target_names;
   std::uint16_t glue_count = 0;
   bool has_glue = false;
+  Bytes signed_answer;
+  std::uint16_t signed_glue_count = 0;
+  std::uint8_t signature_count = 0;
+  bool has_all_signed = false;
 };
 
 class Encoder {
@@ -62,7 +69,7 @@ class Encoder {
     pointer_to(0);
     append_u16(parts_.octets, static_cast<std::uint16_t>(rrset.type));
     append_u16(parts_.octets, static_cast<std::uint16_t>(wire::RRClass::in));
-    append_u32(parts_.octets, rrset.ttl);
+    append_u32(parts_.octets, ttl_of(rrset, rdata));
     append_u16(parts_.octets, 0);
     put_rdata(rrset.type, rdata);
     const std::size_t length = parts_.octets.size() - start - kRdlengthAt - 2;
@@ -142,32 +149,61 @@ Parts encode(const wire::Name& owner, const RRset& rrset) {
   return parts;
 }
 
-// The records of one target's addresses, behind an owner that points into the RRset's own RDATA
-// where the name stands there in full.
-void put_addresses(const RRset& rrset, std::uint16_t owner_at, BytesView owner, Parts& parts) {
-  for (const Bytes& rdata : rrset.rdatas) {
-    if (owner_at != 0)
-      append_u16(parts.glue, static_cast<std::uint16_t>(kPointer | owner_at));
-    else
-      append(parts.glue, owner);
-    append_u16(parts.glue, static_cast<std::uint16_t>(rrset.type));
-    append_u16(parts.glue, static_cast<std::uint16_t>(wire::RRClass::in));
-    append_u32(parts.glue, rrset.ttl);
-    append_u16(parts.glue, static_cast<std::uint16_t>(rdata.size()));
-    append(parts.glue, rdata);
-    ++parts.glue_count;
+// An owner for records that follow the RRset: a pointer to where the name stands already, or the name.
+struct Place {
+  std::uint16_t at;  // in the message; 0: nowhere
+  BytesView name;
+};
+
+void put_record(Bytes& out, const Place& owner, wire::RRType type, std::uint32_t ttl,
+                BytesView rdata) {
+  if (owner.at != 0)
+    append_u16(out, static_cast<std::uint16_t>(kPointer | owner.at));
+  else
+    append(out, owner.name);
+  append_u16(out, static_cast<std::uint16_t>(type));
+  append_u16(out, static_cast<std::uint16_t>(wire::RRClass::in));
+  append_u32(out, ttl);
+  append_u16(out, static_cast<std::uint16_t>(rdata.size()));
+  append(out, rdata);
+}
+
+std::uint16_t put_rrset(Bytes& out, const Place& owner, const RRset& rrset) {
+  for (const Bytes& rdata : rrset.rdatas) put_record(out, owner, rrset.type, rrset.ttl, rdata);
+  return static_cast<std::uint16_t>(rrset.rdatas.size());
+}
+
+// Those of the signatures that cover this type; how many.
+std::uint16_t put_signatures(Bytes& out, const Place& owner, const RRset* signatures,
+                             wire::RRType covered) {
+  std::uint16_t count = 0;
+  if (!signatures) return count;
+  for (const Bytes& rdata : signatures->rdatas) {
+    if (rdata.size() < 2 || static_cast<wire::RRType>(load_u16(rdata.data())) != covered) continue;
+    put_record(out, owner, wire::RRType::rrsig, ttl_of(*signatures, rdata), rdata);
+    ++count;
   }
+  return count;
+}
+
+std::size_t answer_offset(const wire::Name& owner) {
+  return kQuestionNameOffset + owner.wire().size() + 4;  // QTYPE, QCLASS
+}
+
+Place place_of(const ReadyRRset::Target& target, const Parts& parts, std::size_t answer_at) {
+  return {
+      static_cast<std::uint16_t>(target.rdata_name_at == 0 ? 0 : answer_at + target.rdata_name_at),
+      BytesView(parts.target_names).subspan(target.name_at, target.name_size)};
 }
 
 void prepare_glue(const wire::Name& owner, const AddressSource& addresses, Parts& parts) {
-  const std::size_t answer_at = kQuestionNameOffset + owner.wire().size() + 4;  // QTYPE, QCLASS
+  const std::size_t answer_at = answer_offset(owner);
   for (const ReadyRRset::Target& target : parts.targets) {
-    const BytesView name = BytesView(parts.target_names).subspan(target.name_at, target.name_size);
-    const auto owner_at = static_cast<std::uint16_t>(
-        target.rdata_name_at == 0 ? 0 : answer_at + target.rdata_name_at);
+    const Place place = place_of(target, parts, answer_at);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
-      if (const RRset* rrset = addresses(name, target.hash, type))
-        put_addresses(*rrset, owner_at, name, parts);
+      if (const RRset* rrset = addresses(place.name, target.hash, type))
+        parts.glue_count =
+            static_cast<std::uint16_t>(parts.glue_count + put_rrset(parts.glue, place, *rrset));
       if (answer_at + parts.octets.size() + parts.glue.size() <= kLargestWholeAnswer) continue;
       parts.glue.clear();
       parts.glue_count = 0;
@@ -175,6 +211,42 @@ void prepare_glue(const wire::Name& owner, const AddressSource& addresses, Parts
     }
   }
   parts.has_glue = answer_at + parts.octets.size() <= kLargestWholeAnswer;
+}
+
+// As many addresses as there is room for, each with its signatures. False where some are left out.
+bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& addresses,
+                     Parts& parts) {
+  for (const ReadyRRset::Target& target : parts.targets) {
+    const Place place = place_of(target, parts, answer_at);
+    const RRset* signatures = addresses(place.name, target.hash, wire::RRType::rrsig);
+    for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
+      const RRset* rrset = addresses(place.name, target.hash, type);
+      if (!rrset) continue;
+      const std::size_t before = answer.size();
+      const std::uint16_t records = put_rrset(answer, place, *rrset);
+      const std::uint16_t signed_by = put_signatures(answer, place, signatures, type);
+      if (answer_at + answer.size() > kLargestSignedAnswer) {
+        answer.resize(before);
+        return false;
+      }
+      parts.signed_glue_count =
+          static_cast<std::uint16_t>(parts.signed_glue_count + records + signed_by);
+    }
+  }
+  return true;
+}
+
+// After the RRset was encoded, which is where the pointers of the addresses lead.
+void prepare_signed_answer(const wire::Name& owner, wire::RRType type,
+                           const AddressSource& addresses, const RRset* signatures, Parts& parts) {
+  const std::size_t answer_at = answer_offset(owner);
+  Bytes answer = parts.octets;
+  const std::uint16_t count = put_signatures(answer, {kQuestionNameOffset, {}}, signatures, type);
+  if (count == 0 || count > 255) return;
+  if (answer_at + answer.size() > kLargestSignedAnswer) return;
+  parts.signature_count = static_cast<std::uint8_t>(count);
+  parts.has_all_signed = put_signed_glue(answer, answer_at, addresses, parts);
+  parts.signed_answer = std::move(answer);
 }
 
 template <typename Item>
@@ -187,12 +259,13 @@ std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 }  // namespace
 
 Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
-                 const AddressSource& addresses) {
+                 const AddressSource& addresses, const RRset* signatures) {
   std::size_t upper_bound = 0;
   for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
   const bool fits = upper_bound <= wire::kLargestMessage;
   Parts parts = fits ? encode(owner, rrset) : Parts{};
   if (fits) prepare_glue(owner, addresses, parts);
+  if (fits) prepare_signed_answer(owner, rrset.type, addresses, signatures, parts);
 
   const ReadyRRset head{rrset.type,
                         static_cast<std::uint16_t>(fits ? rrset.rdatas.size() : 0),
@@ -202,13 +275,18 @@ Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t inde
                         static_cast<std::uint32_t>(parts.octets.size()),
                         static_cast<std::uint32_t>(parts.glue.size()),
                         parts.glue_count,
-                        parts.has_glue};
+                        parts.has_glue,
+                        parts.signature_count,
+                        static_cast<std::uint32_t>(parts.signed_answer.size()),
+                        parts.signed_glue_count,
+                        parts.has_all_signed};
   Bytes out;
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
   append_items(out, parts.pointers.data(), parts.pointers.size());
   append(out, parts.octets);
   append(out, parts.glue);
+  append(out, parts.signed_answer);
   append(out, parts.target_names);
   return out;
 }
@@ -222,9 +300,13 @@ Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
   std::vector<ReadyBlock::Place> places;
   std::size_t offset =
       aligned(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place) + folded.size());
+  const auto signatures_at = std::find_if(rrsets.begin(), rrsets.end(), [](const RRset& rrset) {
+    return rrset.type == wire::RRType::rrsig;
+  });
+  const RRset* signatures = signatures_at == rrsets.end() ? nullptr : &*signatures_at;
   for (const RRset& rrset : rrsets) {
     all_ready.push_back(
-        make_ready(owner, rrset, static_cast<std::uint16_t>(places.size()), addresses));
+        make_ready(owner, rrset, static_cast<std::uint16_t>(places.size()), addresses, signatures));
     places.push_back({rrset.type, 0, static_cast<std::uint32_t>(offset)});
     offset += aligned(all_ready.back().size());
   }

@@ -17,7 +17,7 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // It is the head of a run of memory that lies in one piece, so that an answer costs few cache
 // misses; it only ever stands inside a ReadyBlock (or a buffer of make_ready) and is not copied:
 //
-//   ReadyRRset | targets … | pointers … | octets … | glue … | target names …
+//   ReadyRRset | targets … | pointers … | octets … | glue … | signed answer … | target names …
 //
 // `octets` is, for each record:   C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
 //
@@ -27,7 +27,9 @@ constexpr std::size_t kQuestionNameOffset = 12;
 //
 // `glue` is the address records of the targets, for the additional section of the one message in
 // which the RRset follows the question for its owner's name: octets and glue in one piece are the
-// whole of that answer. It is there unless such an answer would be larger than a datagram.
+// whole of that answer. It is there unless such an answer would be larger than a datagram. The
+// signed answer is the same for those who set DO: the RRset, its signatures, and of the addresses
+// with theirs as many as fit. It is there where the RRset is signed and fits with its signatures.
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
   struct Target {
@@ -44,8 +46,12 @@ struct ReadyRRset {
   std::uint32_t pointer_count;
   std::uint32_t octets_size;
   std::uint32_t glue_size;
-  std::uint16_t glue_count;  // of records
-  bool has_glue;             // false: it is not prepared
+  std::uint16_t glue_count;      // of records
+  bool has_glue;                 // false: it is not prepared
+  std::uint8_t signature_count;  // of the RRset, in the signed answer
+  std::uint32_t signed_size;     // 0: there is no signed answer
+  std::uint16_t signed_glue_count;
+  bool has_all_signed;  // false: there is no room in a datagram for all addresses and signatures
 
   std::span<const Target> targets() const {
     return {reinterpret_cast<const Target*>(this + 1), target_count};
@@ -59,20 +65,24 @@ struct ReadyRRset {
   }
   // Octets and glue: what follows the question in an answer about the owner itself.
   BytesView whole_answer() const { return {octets().data(), octets_size + glue_size}; }
+  BytesView signed_answer() const {
+    return {octets().data() + octets_size + glue_size, signed_size};
+  }
   BytesView target_name(const Target& target) const {
-    return {octets().data() + octets_size + glue_size + target.name_at, target.name_size};
+    return {signed_answer().data() + signed_size + target.name_at, target.name_size};
   }
 };
-static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 16);
+static_assert(sizeof(ReadyRRset) == 32 && sizeof(ReadyRRset::Target) == 16);
 
-// The RRset of this type, A or AAAA, at a folded name with this name_hash(); nullptr where there is
-// none.
+// The RRset of this type, A, AAAA or RRSIG, at a folded name with this name_hash(); nullptr where
+// there is none.
 using AddressSource =
     std::function<const RRset*(BytesView folded, std::uint64_t hash, wire::RRType type)>;
 
-// The run of memory of one RRset; a ReadyRRset stands at its front.
+// The run of memory of one RRset; a ReadyRRset stands at its front. `signatures`: the RRSIGs at the
+// owner, if there are any.
 Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
-                 const AddressSource& addresses);
+                 const AddressSource& addresses, const RRset* signatures);
 
 // All that look-ups need of one name, in one piece of memory:
 //
@@ -100,8 +110,12 @@ class ReadyBlock {
   void prefetch(wire::RRType type) const {
     const ReadyRRset* found = find(type);
     if (!found) return;
-    for (std::size_t line = 0; line < kPrefetchedLines; ++line)
-      __builtin_prefetch(reinterpret_cast<const std::uint8_t*>(found) + line * kLine);
+    prefetch_lines(reinterpret_cast<const std::uint8_t*>(found), kPrefetchedLines * kLine);
+  }
+  // And then the signed answer, whose place is known only now.
+  void prefetch_signed(wire::RRType type) const {
+    const ReadyRRset* found = find(type);
+    if (found) prefetch_lines(found->signed_answer().data(), found->signed_size);
   }
 
   const ReadyRRset* find(wire::RRType type) const {
@@ -123,6 +137,9 @@ class ReadyBlock {
     std::uint32_t offset;
   };
 
+  static void prefetch_lines(const std::uint8_t* at, std::size_t octets) {
+    for (std::size_t line = 0; line < octets; line += kLine) __builtin_prefetch(at + line);
+  }
   const Head& head() const { return *reinterpret_cast<const Head*>(start_); }
   const Place* places() const { return reinterpret_cast<const Place*>(start_ + sizeof(Head)); }
 

@@ -7,6 +7,12 @@
 
 namespace mutua::authority {
 
+std::uint32_t ttl_of(const RRset& rrset, BytesView rdata) {
+  constexpr std::size_t kOriginalTtlAt = 4;  // of an RRSIG's RDATA
+  if (rrset.type != wire::RRType::rrsig || rdata.size() < kOriginalTtlAt + 4) return rrset.ttl;
+  return load_u32(rdata.data() + kOriginalTtlAt);
+}
+
 void normalize(RRset& rrset) {
   std::vector<std::pair<Bytes, Bytes>> keyed;  // canonical form, given form
   keyed.reserve(rrset.rdatas.size());

@@ -20,6 +20,10 @@ struct RRset {
   bool operator==(const RRset&) const = default;
 };
 
+// The TTL of one record of it: the RRset's. But an RRSIG's is that of the RRset that it covers
+// (RFC 4034 section 3), which its RDATA names; an RRset of RRSIGs has none of its own (0).
+std::uint32_t ttl_of(const RRset& rrset, BytesView rdata);
+
 struct OwnedRRset {
   wire::Name owner;
   RRset rrset;

@@ -70,7 +70,9 @@ class ZoneVersionBuilder {
     const ZoneNode* present = node(owner);
     if (present) uncount(owner, present->rrsets());
     count(owner, rrsets);
-    note_referrals(owner, present ? present->rrsets() : std::span<const RRset>(), rrsets);
+    const auto before = present ? present->rrsets() : std::span<const RRset>();
+    note_referrals(owner, before, rrsets);
+    note_nsec(owner, before, rrsets);
     const std::uint32_t children = present ? present->children() : 0;
     if (rrsets.empty() && children == 0 && owner != draft_->apex_) {
       if (present) remove(owner);
@@ -94,7 +96,8 @@ class ZoneVersionBuilder {
     draft_->serial_ = parsed.serial;
     draft_->negative_soa_rrset_ = *soa;
     draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-    draft_->negative_soa_ = make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses());
+    draft_->negative_soa_ =
+        make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses(), nullptr);
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
@@ -145,7 +148,15 @@ class ZoneVersionBuilder {
     const auto moved = [&](RRType type) {
       return !same_rrset(find_in(before, type), find_in(after, type));
     };
-    if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa))) moved_.push_back(owner);
+    if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa) || moved(RRType::rrsig)))
+      moved_.push_back(owner);
+  }
+
+  void note_nsec(const wire::Name& owner, std::span<const RRset> before,
+                 std::span<const RRset> after) {
+    const bool had = find_in(before, RRType::nsec), has = find_in(after, RRType::nsec);
+    if (has && !had) draft_->nsec_owners_.insert(owner);
+    if (had && !has) draft_->nsec_owners_.erase(owner);
   }
 
   const Referrers* referrers(const FoldedName& target) const {

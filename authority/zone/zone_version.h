@@ -9,6 +9,7 @@
 
 #include "authority/zone/change_set.h"
 #include "authority/zone/folded_name.h"
+#include "authority/zone/name_order.h"
 #include "authority/zone/name_trie.h"
 #include "authority/zone/ready_rrset.h"
 #include "authority/zone/referrers.h"
@@ -52,6 +53,11 @@ class ZoneVersion {
     return found ? found->find(type) : nullptr;
   }
 
+  // The names that own an NSEC (RFC 4034 section 4), in their order: empty where the zone is not
+  // signed.
+  const NameOrder& nsec_owners() const { return nsec_owners_; }
+  bool is_signed() const { return !nsec_owners_.empty(); }
+
   // The SOA as negative answers carry it: its TTL no larger than its MINIMUM (RFC 2308 section 3).
   const ReadyRRset& negative_soa() const {
     return *reinterpret_cast<const ReadyRRset*>(negative_soa_.data());
@@ -80,6 +86,7 @@ class ZoneVersion {
   std::size_t cut_count_ = 0;
   NameTrie<ZoneNode> nodes_;
   NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
+  NameOrder nsec_owners_;
   RRset negative_soa_rrset_;
   Bytes negative_soa_;  // by make_ready
 };

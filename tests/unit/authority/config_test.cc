@@ -70,6 +70,15 @@ TEST_F(AuthorityConfigTest, TransfersAreGivenByAddressAndKey) {
   EXPECT_THAT(error(keys + "notify = ::1 k more\n"), HasSubstr("a.conf:5: notify: expected"));
 }
 
+TEST_F(AuthorityConfigTest, TheZonesKeyIsNamedNotMade) {
+  EXPECT_TRUE(read("").value().dnssec_key.empty());
+  const auto config =
+      read("dnssec_key = /x/zone.key\ndnssec_algorithm = ecdsap256sha256\n").value();
+  EXPECT_EQ(config.dnssec_key, "/x/zone.key");
+  EXPECT_EQ(config.dnssec_algorithm, trust::Algorithm::ecdsa_p256_sha256);
+  EXPECT_THAT(error("dnssec_algorithm = rsa\n"), HasSubstr("a.conf:4: dnssec_algorithm: must be"));
+}
+
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
   const auto config =
       read(

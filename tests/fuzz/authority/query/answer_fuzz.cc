@@ -16,6 +16,13 @@ constexpr char kZone[] =
     "c CNAME d\nd CNAME a\nloop CNAME loop\n*.w A 192.0.2.2\n*.v CNAME a\ndeep.under.ent TXT x\n"
     "_80._tcp.s SRV 0 0 1 a\n_80._tcp.s SRV 0 0 2 ns\n_80._tcp.s PTR p._80._tcp.s\nm MX 1 a\n"
     "old DNAME new\nx.new A 192.0.2.3\n_1._tcp.x.lookaside SRV 0 0 1 a\n";
+// Signed with a broken pen: the records are there and nobody verifies them.
+constexpr char kSigned[] =
+    "@ NSEC a NS SOA RRSIG NSEC\na NSEC *.w A AAAA RRSIG NSEC\n*.w NSEC ns A RRSIG NSEC\n"
+    "ns NSEC f. A RRSIG NSEC\n@ RRSIG SOA 15 1 300 20300101000000 20200101000000 1 f. AAAA\n"
+    "@ RRSIG NSEC 15 1 60 20300101000000 20200101000000 1 f. AAAA\n"
+    "a RRSIG A 15 2 300 20300101000000 20200101000000 1 f. AAAA\n"
+    "*.w RRSIG A 15 2 300 20300101000000 20200101000000 1 f. AAAA\n";
 constexpr char kCut[] = "sub NS ns.sub\nns.sub A 192.0.2.4\n";
 
 std::shared_ptr<const ZoneVersion> zone(const std::string& text) {
@@ -43,7 +50,8 @@ void check(BytesView message, Transport transport, const ZoneVersion& version) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const auto uncut = zone(std::string(kZone, std::string(kZone).find("old DNAME")));
   static const auto cut = zone(std::string(kZone) + kCut);
-  for (const auto& version : {uncut, cut}) {
+  static const auto signed_one = zone(std::string(kZone) + kSigned);
+  for (const auto& version : {uncut, cut, signed_one}) {
     check({data, size}, Transport::udp, *version);
     check({data, size}, Transport::tcp, *version);
   }

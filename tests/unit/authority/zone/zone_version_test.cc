@@ -215,7 +215,8 @@ std::map<std::pair<std::string, RRType>, Bytes> prepared(const ZoneVersion& vers
   std::map<std::pair<std::string, RRType>, Bytes> all;
   version.for_each([&](const Name& owner, const RRset& rrset) {
     const ReadyRRset* ready = version.node(owner)->ready(rrset.type);
-    all[{owner.to_text(), rrset.type}] = to_bytes(ready->whole_answer());
+    Bytes& octets = all[{owner.to_text(), rrset.type}] = to_bytes(ready->whole_answer());
+    append(octets, ready->signed_answer());
   });
   return all;
 }

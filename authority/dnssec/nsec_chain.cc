@@ -1,0 +1,99 @@
+#include "authority/dnssec/nsec_chain.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+
+namespace mutua::authority {
+namespace {
+
+using wire::RRType;
+
+bool is_of_dnssec(RRType type) { return type == RRType::nsec || type == RRType::rrsig; }
+
+bool has_data(const ZoneNode& node) {
+  return std::any_of(node.rrsets().begin(), node.rrsets().end(),
+                     [](const RRset& rrset) { return !is_of_dnssec(rrset.type); });
+}
+
+}  // namespace
+
+Authority authority_over(const ZoneVersion& version, const wire::Name& owner) {
+  const ZoneNode* node = version.node(owner);
+  if (!node || !has_data(*node)) return Authority::none;
+  if (owner == version.apex() || version.cut_count() == 0) return Authority::full;
+  for (wire::Name above = owner.parent(); above != version.apex(); above = above.parent()) {
+    const ZoneNode* found = version.node(above);
+    if (found && (found->find(RRType::ns) || found->find(RRType::dname))) return Authority::none;
+  }
+  if (version.find(version.apex(), RRType::dname)) return Authority::none;
+  return node->find(RRType::ns) ? Authority::cut : Authority::full;
+}
+
+const wire::Name& NsecChain::next(const wire::Name& name) const {
+  const auto passable = [&](const wire::Name* candidate) {
+    return candidate && !removed_.contains(*candidate);
+  };
+  const auto first_present = [&](const wire::Name* candidate) {
+    while (candidate && !passable(candidate))
+      candidate = present_.after(OrderKey(FoldedName(*candidate)));
+    return candidate;
+  };
+  const wire::Name* present = first_present(present_.after(OrderKey(FoldedName(name))));
+  const auto added = added_.upper_bound(name);
+  if (added != added_.end() && (!present || *added < *present)) return *added;
+  if (present) return *present;
+  // Round the end.
+  present = first_present(present_.first());
+  if (!added_.empty() && (!present || *added_.begin() < *present)) return *added_.begin();
+  BASE_ASSERT(present);
+  return *present;
+}
+
+const wire::Name& NsecChain::previous(const wire::Name& name) const {
+  const auto last_present = [&](const wire::Name* candidate) {
+    while (candidate && removed_.contains(*candidate))
+      candidate = present_.before(OrderKey(FoldedName(*candidate)));
+    return candidate;
+  };
+  const wire::Name* present = last_present(present_.before(OrderKey(FoldedName(name))));
+  const auto above = added_.lower_bound(name);
+  const wire::Name* added = above == added_.begin() ? nullptr : &*std::prev(above);
+  if (added && (!present || *present < *added)) return *added;
+  if (present) return *present;
+  // Round the beginning.
+  present = last_present(present_.last());
+  added = added_.empty() ? nullptr : &*added_.rbegin();
+  if (added && (!present || *present < *added)) return *added;
+  BASE_ASSERT(present);
+  return *present;
+}
+
+std::set<RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner) {
+  std::set<RRType> types{RRType::nsec, RRType::rrsig};
+  const bool is_cut = authority_over(version, owner) == Authority::cut;
+  for (const RRset& rrset : version.node(owner)->rrsets())
+    if (!is_cut || rrset.type == RRType::ns || rrset.type == RRType::ds) types.insert(rrset.type);
+  return types;
+}
+
+Bytes make_nsec(const std::set<RRType>& types, const wire::Name& next) {
+  Bytes rdata = to_bytes(next.wire());
+  for (auto at = types.begin(); at != types.end();) {
+    const unsigned window = static_cast<unsigned>(*at) >> 8;
+    std::array<std::uint8_t, 32> bitmap{};
+    std::size_t size = 0;
+    for (; at != types.end() && static_cast<unsigned>(*at) >> 8 == window; ++at) {
+      const unsigned low = static_cast<unsigned>(*at) & 0xFF;
+      bitmap[low / 8] = static_cast<std::uint8_t>(bitmap[low / 8] | 0x80 >> low % 8);
+      size = low / 8 + 1;
+    }
+    append_u8(rdata, static_cast<std::uint8_t>(window));
+    append_u8(rdata, static_cast<std::uint8_t>(size));
+    append(rdata, BytesView(bitmap).first(size));
+  }
+  return rdata;
+}
+
+}  // namespace mutua::authority

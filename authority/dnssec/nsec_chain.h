@@ -1,0 +1,38 @@
+#pragma once
+
+#include <set>
+
+#include "authority/zone/name_order.h"
+#include "authority/zone/zone_version.h"
+#include "wire/name.h"
+
+namespace mutua::authority {
+
+// Whether the zone speaks for the name with authority, so that it owns an NSEC and signatures: it
+// has records, and is not below a zone cut or DNAME.
+enum class Authority { none, cut, full };  // cut: for NSEC and DS alone (RFC 4035 section 2.2)
+Authority authority_over(const ZoneVersion& version, const wire::Name& owner);
+
+// The order of NSEC owners with names that came and went, while their NSECs are not made yet.
+class NsecChain {
+ public:
+  explicit NsecChain(const NameOrder& present) : present_(present) {}
+
+  void add(const wire::Name& name) { added_.insert(name); }
+  void remove(const wire::Name& name) { removed_.insert(name); }
+
+  // The neighbours of a name on the ring. There is always one: the apex.
+  const wire::Name& next(const wire::Name& name) const;
+  const wire::Name& previous(const wire::Name& name) const;
+
+ private:
+  const NameOrder& present_;
+  std::set<wire::Name> added_, removed_;
+};
+
+// The types that the NSEC of a name lists, itself and the signatures among them.
+std::set<wire::RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner);
+// Its RDATA (RFC 4034 section 4.1).
+Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next);
+
+}  // namespace mutua::authority

@@ -1,0 +1,45 @@
+#include "authority/dnssec/zone_key.h"
+
+#include <utility>
+
+#include "base/encoding.h"
+#include "trust/digest.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+namespace {
+
+constexpr std::uint16_t kZoneKeyFlags = 257;  // ZONE and SEP
+constexpr unsigned kSha256Digest = 2;         // RFC 4509
+
+Bytes dnskey_of(const trust::PublicKey& key) {
+  return wire::make_key(
+      wire::Key{kZoneKeyFlags, 3, static_cast<std::uint8_t>(key.algorithm()), to_bytes(key.raw())});
+}
+
+}  // namespace
+
+ZoneKey::ZoneKey(trust::PrivateKey key)
+    : key_(std::move(key)), dnskey_(dnskey_of(key_.public_key())), tag_(wire::key_tag(dnskey_)) {}
+
+Result<ZoneKey> ZoneKey::load_or_create(const std::filesystem::path& path,
+                                        trust::Algorithm algorithm) {
+  std::error_code problem;
+  if (std::filesystem::exists(path, problem)) return ZoneKey(TRY(trust::PrivateKey::load(path)));
+  auto key = TRY(trust::PrivateKey::generate(algorithm));
+  TRY(key.save(path));
+  return ZoneKey(std::move(key));
+}
+
+std::uint8_t ZoneKey::algorithm() const {
+  return static_cast<std::uint8_t>(key_.public_key().algorithm());
+}
+
+std::string ZoneKey::ds_text(const wire::Name& zone) const {
+  Bytes covered = to_bytes(zone.lowered().wire());
+  append(covered, dnskey_);
+  return zone.to_text() + " IN DS " + std::to_string(tag_) + " " + std::to_string(algorithm()) +
+         " " + std::to_string(kSha256Digest) + " " + trust::sha256(covered).hex();
+}
+
+}  // namespace mutua::authority

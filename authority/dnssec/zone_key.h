@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "trust/key.h"
+#include "wire/name.h"
+
+namespace mutua::authority {
+
+// The one key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
+class ZoneKey {
+ public:
+  explicit ZoneKey(trust::PrivateKey key);
+
+  // The key in this file (PKCS#8 PEM, mode 0600), or a new one that is put there.
+  static Result<ZoneKey> load_or_create(const std::filesystem::path& path,
+                                        trust::Algorithm algorithm);
+
+  const Bytes& dnskey() const { return dnskey_; }  // RDATA, RFC 4034 section 2
+  std::uint16_t tag() const { return tag_; }
+  std::uint8_t algorithm() const;
+  // The record for the zone above, with a SHA-256 digest: "fed.example. IN DS …".
+  std::string ds_text(const wire::Name& zone) const;
+
+  Bytes sign(BytesView message) const { return key_.sign(message); }
+
+ private:
+  trust::PrivateKey key_;
+  Bytes dnskey_;
+  std::uint16_t tag_;
+};
+
+}  // namespace mutua::authority

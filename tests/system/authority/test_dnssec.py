@@ -1,0 +1,271 @@
+# ctest: timeout=600
+# ctest: sanitized
+"""A zone that the authority signs is good for everybody who checks, after any updates."""
+
+import os
+import random
+import shutil
+import subprocess
+
+import dns.dnssec
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import dns.zone
+import pytest
+
+from daemons import Authority, free_port, wait_until
+from netlab import die_with_parent
+
+ZONE_TEXT = """\
+$ORIGIN fed.test.
+$TTL 300
+@ SOA ns1 hostmaster 1 3600 600 604800 60
+@ NS ns1
+ns1 A 127.0.0.1
+*.wild TXT "whoever"
+alias CNAME ns1
+deep.under.nothing TXT "below"
+MiXed A 192.0.2.3
+sub NS ns.sub
+ns.sub A 192.0.2.4
+secure NS ns.secure
+secure DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+ns.secure A 192.0.2.5
+_80._tcp.blog SRV 0 0 20000 ns1
+"""
+ALGORITHMS = ("ed25519", "ecdsap256sha256")
+
+
+def tool(name):
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+
+def need(name):
+    if not tool(name):
+        pytest.skip(f"NOT RUN: {name} is not installed (./dev setup --test)")
+    return tool(name)
+
+
+@pytest.fixture(params=ALGORITHMS)
+def signed(request, tmp_path):
+    with Authority(tmp_path, zone_text=ZONE_TEXT,
+                   options=[f"dnssec_key = {tmp_path}/zone.key", f"dnssec_algorithm = {request.param}",
+                            "transfer = 127.0.0.1"]) as running:
+        yield running
+
+
+def update_at_random(authority, count, seed, cuts=True):
+    choose = random.Random(seed)
+    for _ in range(count):
+        message = authority.operator_update()
+        for _ in range(choose.randrange(1, 4)):
+            name = choose.choice(("", "a.", "b.c.")) + f"n{choose.randrange(25)}"
+            kind = choose.randrange(5 if cuts else 4)
+            if kind == 0:
+                message.delete(name)
+            elif kind == 1:
+                message.add(name, 60, "A", f"192.0.2.{choose.randrange(250)}")
+            elif kind == 2:
+                message.replace(name, choose.choice((60, 300)), "TXT", f'"{choose.randrange(1000)}"')
+            elif kind == 3:
+                message.add(f"_80._tcp.{name}", 60, "SRV", f"0 0 {choose.randrange(1, 60000)} n1")
+            else:
+                # A cut: what is below it changes hands.
+                if choose.random() < 0.5:
+                    message.replace(f"n{choose.randrange(25)}", 60, "NS", "ns1")
+                else:
+                    message.delete(f"n{choose.randrange(25)}", "NS")
+        assert authority.send(message).rcode() == dns.rcode.NOERROR
+
+
+def transferred(authority):
+    zone = dns.zone.Zone("fed.test.")
+    dns.query.inbound_xfr("127.0.0.1", zone, port=authority.port, timeout=10, lifetime=60)
+    return zone
+
+
+def master_file(authority, folder):
+    """The zone by AXFR with dig, which alters nothing."""
+    out = subprocess.run(["dig", "@127.0.0.1", "-p", str(authority.port), "+noall", "+answer", "+onesoa", "fed.test", "AXFR"],
+                         check=True, capture_output=True, text=True).stdout
+    path = folder / "signed.zone"
+    path.write_text(out)
+    return path
+
+
+def check_with_all_tools(authority, folder):
+    path = master_file(authority, folder)
+    checks = {"ldns-verify-zone": [str(path)], "named-checkzone": ["-q", "-i", "none", "fed.test", str(path)],
+              "kzonecheck": ["--dnssec", "on", "-o", "fed.test", str(path)]}
+    ran = 0
+    for name, arguments in checks.items():
+        if not tool(name):
+            continue
+        ran += 1
+        done = subprocess.run([tool(name), *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, f"{name}: {done.stdout[-2000:]}{done.stderr[-2000:]}\n{path.read_text()[:3000]}"
+    if not ran:
+        pytest.skip("NOT RUN: no ldns-verify-zone, named-checkzone or kzonecheck (./dev setup --test)")
+
+
+def test_the_whole_zone_verifies_before_and_after_random_updates(signed, tmp_path):
+    check_with_all_tools(signed, tmp_path)
+    for seed in range(4):
+        update_at_random(signed, 75, seed)
+        check_with_all_tools(signed, tmp_path)
+    before = signed.serial()
+    signed.stop()
+    signed.start()
+    assert signed.serial() == before  # what is well signed is left alone
+    check_with_all_tools(signed, tmp_path)
+
+
+def ds_of(authority):
+    from daemons import program
+    done = subprocess.run([program("mutua-authority"), "--config", authority.folder / "authority.conf", "ds"],
+                          check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+class Validator:
+    """unbound, which trusts the key that the DS names and asks the authority alone."""
+
+    def __init__(self, authority, folder):
+        self.port = free_port()
+        self.folder = folder / "unbound"
+        self.folder.mkdir()
+        anchor = self.folder / "anchor"
+        anchor.write_text(ds_of(authority) + "\n")
+        configuration = self.folder / "unbound.conf"
+        configuration.write_text(f"""server:
+  interface: 127.0.0.1@{self.port}
+  username: ""
+  chroot: ""
+  directory: "{self.folder}"
+  pidfile: "{self.folder}/pid"
+  use-syslog: no
+  do-not-query-localhost: no
+  module-config: "validator iterator"
+  trust-anchor-file: "{anchor}"
+  local-zone: "test." nodefault
+  num-threads: 1
+  cache-max-ttl: 0
+  cache-max-negative-ttl: 0
+remote-control:
+  control-enable: no
+stub-zone:
+  name: "fed.test"
+  stub-addr: 127.0.0.1@{authority.port}
+""")
+        with open(self.folder / "log", "wb") as log:
+            self.process = subprocess.Popen([need("unbound"), "-d", "-c", str(configuration)], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=die_with_parent)
+        wait_until(lambda: self._try("fed.test.", "SOA"), 20, "unbound answers")
+
+    def _try(self, name, rdtype):
+        try:
+            return self.ask(name, rdtype)
+        except (OSError, dns.exception.DNSException):
+            return None
+
+    def ask(self, name, rdtype):
+        query = dns.message.make_query(name, rdtype, want_dnssec=True)
+        query.flags |= dns.flags.AD
+        return dns.query.udp(query, "127.0.0.1", 5, self.port)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(10)
+
+
+def test_unbound_believes_every_answer_and_denial(signed, tmp_path):
+    need("unbound")
+    unbound = Validator(signed, tmp_path)
+    try:
+        expected = {
+            ("fed.test.", "DNSKEY"): dns.rcode.NOERROR, ("ns1.fed.test.", "A"): dns.rcode.NOERROR,
+            ("mixed.fed.test.", "A"): dns.rcode.NOERROR, ("alias.fed.test.", "A"): dns.rcode.NOERROR,
+            ("some.wild.fed.test.", "TXT"): dns.rcode.NOERROR,       # a wildcard, and that the name is not
+            ("some.wild.fed.test.", "A"): dns.rcode.NOERROR,         # a wildcard without the type
+            ("ns1.fed.test.", "TXT"): dns.rcode.NOERROR,             # no data
+            ("nothing.fed.test.", "A"): dns.rcode.NOERROR,           # an empty non-terminal
+            ("_80._tcp.blog.fed.test.", "SRV"): dns.rcode.NOERROR,
+            ("_81._tcp.blog.fed.test.", "SRV"): dns.rcode.NXDOMAIN,
+            ("zz.fed.test.", "A"): dns.rcode.NXDOMAIN,               # after the last name
+            ("!.fed.test.", "A"): dns.rcode.NXDOMAIN,                # before the first
+            ("x.ns1.fed.test.", "A"): dns.rcode.NXDOMAIN,
+            ("secure.fed.test.", "DS"): dns.rcode.NOERROR,
+            ("sub.fed.test.", "DS"): dns.rcode.NOERROR,              # that the zone below is not signed
+        }
+        for round_number in range(3):
+            for (name, rdtype), rcode in expected.items():
+                answer = unbound.ask(name, rdtype)
+                assert answer.rcode() == rcode, f"{name} {rdtype}: {answer}\n{(tmp_path / 'unbound/log').read_text()[-2000:]}"
+                assert answer.flags & dns.flags.AD, f"{name} {rdtype} is not secure: {answer}"
+            update_at_random(signed, 20, round_number, cuts=False)  # unbound would follow them
+        for number in range(25):
+            for name in (f"n{number}.fed.test.", f"a.n{number}.fed.test.", f"_80._tcp.n{number}.fed.test."):
+                answer = unbound.ask(name, "TXT")
+                assert answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN), answer
+                assert answer.flags & dns.flags.AD, answer
+    finally:
+        unbound.stop()
+
+
+def test_delv_verifies_with_the_printed_ds(signed, tmp_path):
+    delv = need("delv")
+    owner, _, _, tag, algorithm, digest_type, digest = ds_of(signed).split()
+    anchors = tmp_path / "anchors"
+    anchors.write_text(f'trust-anchors {{ {owner} static-ds {tag} {algorithm} {digest_type} "{digest}"; }};\n')
+    for name, rdtype, word in (("ns1.fed.test", "A", "fully validated"), ("ns1.fed.test", "AAAA", "fully validated"),
+                               ("zz.fed.test", "A", "fully validated")):
+        done = subprocess.run([delv, "@127.0.0.1", "-p", str(signed.port), "-a", str(anchors), "+root=fed.test", name, rdtype],
+                              capture_output=True, text=True)
+        assert word in done.stdout, done.stdout + done.stderr
+
+
+def test_who_does_not_ask_for_proof_gets_none(signed):
+    for name, rdtype in (("ns1", "A"), ("zz", "A"), ("ns1", "TXT"), ("some.wild", "TXT"), ("x.sub", "A"), ("alias", "A")):
+        answer = signed.query(name, rdtype)
+        types = {rrset.rdtype for section in (answer.answer, answer.authority, answer.additional) for rrset in section}
+        assert not types & {dns.rdatatype.RRSIG, dns.rdatatype.NSEC}, answer
+
+
+def test_the_addresses_of_a_list_come_with_their_signatures(signed):
+    query = dns.message.make_query("_80._tcp.blog.fed.test.", "SRV", want_dnssec=True)
+    answer = dns.query.udp(query, "127.0.0.1", 5, signed.port)
+    def kinds(section):
+        return [(rrset.rdtype, rrset.covers) for rrset in section]
+    assert kinds(answer.answer) == [(dns.rdatatype.SRV, 0), (dns.rdatatype.RRSIG, dns.rdatatype.SRV)]
+    assert kinds(answer.additional) == [(dns.rdatatype.A, 0), (dns.rdatatype.RRSIG, dns.rdatatype.A)]
+
+
+def test_each_signature_has_the_ttl_of_what_it_covers(signed):
+    query = dns.message.make_query("fed.test.", "SOA", want_dnssec=True)
+    answer = dns.query.udp(query, "127.0.0.1", 5, signed.port)
+    ttls = {(rrset.rdtype, rrset.covers): rrset.ttl for rrset in answer.answer}
+    assert len(ttls) == 2 and len(set(ttls.values())) == 1
+    query = dns.message.make_query("zz.fed.test.", "A", want_dnssec=True)
+    denial = dns.query.udp(query, "127.0.0.1", 5, signed.port)
+    assert {rrset.ttl for rrset in denial.authority} == {60}
+
+
+def test_a_zone_that_was_not_signed_is_signed_at_the_next_start_and_a_new_key_replaces_the_old(tmp_path):
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=["transfer = 127.0.0.1"]) as authority:
+        assert not authority.rdatas("fed.test.", "DNSKEY")
+        authority.stop()
+        authority.options.append(f"dnssec_key = {tmp_path}/zone.key")
+        authority.start()
+        check_with_all_tools(authority, tmp_path)
+        first = authority.rdatas("fed.test.", "DNSKEY")
+        authority.stop()
+        (tmp_path / "zone.key").unlink()
+        authority.start()
+        check_with_all_tools(authority, tmp_path)
+        assert len(first) == 1 and authority.rdatas("fed.test.", "DNSKEY").isdisjoint(first)

@@ -1,0 +1,223 @@
+#include "authority/dnssec/signer.h"
+
+#include <gtest/gtest.h>
+
+#include "authority/dnssec/nsec_chain.h"
+#include "authority/zone/master_file.h"
+#include "trust/digest.h"
+#include "wire/presentation.h"
+#include "wire/rdata.h"
+
+namespace mutua::authority {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+using wire::Name;
+using wire::RRType;
+
+constexpr WallTime kNow{seconds(1'800'000'000)};
+constexpr char kZone[] = R"($TTL 300
+@ 3600 SOA ns1 hostmaster 1 3600 600 604800 60
+@ NS ns1
+ns1 A 127.0.0.1
+b.c A 192.0.2.1
+_80._tcp.s SRV 0 0 1 b.c
+sub NS ns.sub
+ns.sub A 192.0.2.2
+x.sub A 192.0.2.3
+)";
+
+using Version = std::shared_ptr<const ZoneVersion>;
+
+Name name(const std::string& text) { return Name::parse(text).value(); }
+
+Version zone() {
+  return ZoneVersion::create(name("f"), parse_master_file(kZone, "zone", name("f")).value())
+      .value();
+}
+
+ZoneKey make_key(trust::Algorithm algorithm = trust::Algorithm::ed25519) {
+  return ZoneKey(trust::PrivateKey::generate(algorithm).value());
+}
+
+class SignerTest : public testing::Test {
+ protected:
+  // Makes `change` and what the signer adds to it, as the writer does.
+  Version step(const Version& base, std::vector<RRsetChange> changes, WallTime now = kNow,
+               const std::vector<Name>& look_at = {}) {
+    const auto before = [&](const Name& owner, RRType type) -> std::optional<RRset> {
+      const RRset* found = base->find(owner, type);
+      return found ? std::optional(*found) : std::nullopt;
+    };
+    ChangeSet change{base->serial(), base->serial() + 1, std::move(changes)};
+    for (RRsetChange& one : change.changes) one.before = before(one.owner, one.type);
+    auto soa = wire::parse_soa(base->find(name("f"), RRType::soa)->rdatas[0]).value();
+    soa.serial = change.to;
+    change.changes.push_back({name("f"), RRType::soa, before(name("f"), RRType::soa),
+                              RRset{RRType::soa, 3600, {wire::make_soa(soa)}}});
+    const Version next = base->apply(change).value();
+    made_ = signer_.sign(*base, *next, change, look_at, now);
+    for (RRsetChange& one : made_) {
+      one.before = before(one.owner, one.type);
+      change.changes.push_back(one);
+    }
+    return base->apply(change).value();
+  }
+  Version signed_zone() {
+    const Version plain = zone();
+    return step(plain, {}, kNow, signer_.all_names(*plain));
+  }
+
+  // Every signature of the zone verifies, and each RRset that needs one has one.
+  void expect_verified(const ZoneVersion& version) {
+    const auto dnskey =
+        wire::parse_key(version.find(name("f"), RRType::dnskey)->rdatas.front()).value();
+    const auto key = trust::PublicKey::create(dnskey.algorithm, dnskey.public_key).value();
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      if (rrset.type != RRType::rrsig) return;
+      for (const Bytes& rdata : rrset.rdatas) {
+        const auto covered = static_cast<RRType>(load_u16(rdata.data()));
+        const RRset* found = version.find(owner, covered);
+        ASSERT_TRUE(found) << owner.to_text() << to_text(covered);
+        const std::size_t fixed = 18 + name("f").wire().size();
+        Bytes octets = to_bytes(BytesView(rdata).first(fixed));
+        for (const Bytes& one : found->rdatas) {
+          append(octets, owner.lowered().wire());
+          append_u16(octets, static_cast<std::uint16_t>(covered));
+          append_u16(octets, 1);
+          append_u32(octets, found->ttl);
+          const Bytes canonical = wire::canonical_rdata(covered, one);
+          append_u16(octets, static_cast<std::uint16_t>(canonical.size()));
+          append(octets, canonical);
+        }
+        EXPECT_TRUE(key.verify(octets, BytesView(rdata).subspan(fixed))) << owner.to_text();
+      }
+    });
+    EXPECT_FALSE(signer_.has_work(version, kNow));
+    expect_chain(version);
+    expect_prepared(version);
+  }
+
+  // The signed answers are those of a zone that is made anew from the same records.
+  static void expect_prepared(const ZoneVersion& version) {
+    std::vector<OwnedRRset> records;
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      records.push_back({owner, rrset});
+    });
+    const Version anew = ZoneVersion::create(version.apex(), records).value();
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      EXPECT_EQ(to_bytes(version.node(owner)->ready(rrset.type)->signed_answer()),
+                to_bytes(anew->node(owner)->ready(rrset.type)->signed_answer()))
+          << owner.to_text() << " " << to_text(rrset.type);
+    });
+  }
+
+  // Following the NSECs from the apex visits every owner once, in order, and comes home.
+  static void expect_chain(const ZoneVersion& version) {
+    std::size_t owners = 0, visited = 0;
+    version.for_each(
+        [&](const Name&, const RRset& rrset) { owners += rrset.type == RRType::nsec; });
+    Name at = name("f");
+    do {
+      const RRset* nsec = version.find(at, RRType::nsec);
+      ASSERT_TRUE(nsec) << at.to_text();
+      const Bytes& rdata = nsec->rdatas.front();
+      std::size_t end = 0;
+      ASSERT_TRUE(wire::skip_name(rdata, end));
+      at = Name::from_wire(BytesView(rdata).first(end)).value();
+      ASSERT_LE(++visited, owners);
+    } while (at != name("f"));
+    EXPECT_EQ(visited, owners);
+  }
+
+  static RRsetChange put(const std::string& text) {
+    const auto record = wire::record_from_text(text, 60, name("f")).value();
+    return {record.owner, record.type, std::nullopt,
+            RRset{record.type, record.ttl, {record.rdata}}};
+  }
+
+  Signer signer_{make_key(), {}};
+  std::vector<RRsetChange> made_;
+};
+
+TEST_F(SignerTest, SignsWhatTheZoneSpeaksForAndNothingElse) {
+  const Version version = signed_zone();
+  expect_verified(*version);
+  EXPECT_TRUE(version->find(name("sub.f"), RRType::nsec));  // a cut, but its NS is not signed
+  for (const Bytes& rdata : version->find(name("sub.f"), RRType::rrsig)->rdatas)
+    EXPECT_EQ(static_cast<RRType>(load_u16(rdata.data())), RRType::nsec);
+  for (const char* below : {"ns.sub.f", "x.sub.f"})
+    EXPECT_FALSE(version->find(name(below), RRType::rrsig)) << below;
+  EXPECT_FALSE(version->find(name("c.f"), RRType::nsec));  // an empty non-terminal
+}
+
+TEST_F(SignerTest, AChangeCostsItsOwnSignaturesOnly) {
+  Version version = signed_zone();
+  version = step(version, {put("new.f. 60 A 192.0.2.9")});
+  // The new name's NSEC and signatures, its neighbour's, the SOA's.
+  EXPECT_EQ(made_.size(), 5u);
+  expect_verified(*version);
+  version = step(version, {put("new.f. 60 A 192.0.2.10")});
+  EXPECT_EQ(made_.size(), 2u);
+  expect_verified(*version);
+  version = step(version, {{name("new.f"), RRType::a, std::nullopt, std::nullopt}});
+  EXPECT_FALSE(version->node(name("new.f")));
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, APeerThatMovesMovesInSignedAnswersToo) {
+  const Version version = step(signed_zone(), {put("b.c.f. 60 A 192.0.2.77")});
+  const auto* ready = version->node(name("_80._tcp.s.f"))->ready(RRType::srv);
+  EXPECT_EQ(ready->signature_count, 1);
+  EXPECT_EQ(ready->signed_glue_count, 2);
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, NamesChangeHandsWhenACutComesOrGoes) {
+  Version version = step(signed_zone(), {{name("sub.f"), RRType::ns, std::nullopt, std::nullopt}});
+  EXPECT_TRUE(version->find(name("x.sub.f"), RRType::rrsig));
+  expect_verified(*version);
+  version = step(version, {put("c.f. 60 NS ns1.f.")});
+  EXPECT_FALSE(version->find(name("b.c.f"), RRType::rrsig));
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
+  const Version version = signed_zone();
+  EXPECT_TRUE(signer_.take_due(kNow + hours(24), 1000).empty());
+  const auto first_day = signer_.take_due(kNow + hours(24 * 4 + 20), 1000);
+  const auto rest = signer_.take_due(kNow + hours(24 * 7 + 1), 1000);
+  EXPECT_EQ(first_day.size() + rest.size(), 5u);  // f, ns1, b.c, sub, the list
+  std::vector<Name> due = first_day;
+  due.insert(due.end(), rest.begin(), rest.end());
+  const WallTime later = kNow + hours(24 * 7 + 1);
+  const Version renewed = step(version, {}, later, due);
+  renewed->for_each([&](const Name&, const RRset& rrset) {
+    if (rrset.type != RRType::rrsig) return;
+    for (const Bytes& rdata : rrset.rdatas)
+      EXPECT_GT(read_rrsig(rdata, later)->expiration, later + hours(24 * 7));
+  });
+  EXPECT_FALSE(signer_.has_work(*renewed, later));
+}
+
+TEST_F(SignerTest, AnotherKeyReplacesAllSignatures) {
+  const Version version = signed_zone();
+  Signer other(make_key(trust::Algorithm::ecdsa_p256_sha256), {});
+  EXPECT_TRUE(other.has_work(*version, kNow));
+  EXPECT_FALSE(signer_.has_work(*version, kNow));
+  signer_ = std::move(other);
+  expect_verified(*step(version, {}, kNow, signer_.all_names(*version)));
+}
+
+TEST(ZoneKey, TheDsIsThatOfTheDnskey) {
+  const ZoneKey key = make_key();
+  Bytes covered = to_bytes(name("fed.example").wire());
+  append(covered, key.dnskey());
+  EXPECT_EQ(key.ds_text(name("FED.example")), "FED.example. IN DS " +
+                                                  std::to_string(wire::key_tag(key.dnskey())) +
+                                                  " 15 2 " + trust::sha256(covered).hex());
+}
+
+}  // namespace
+}  // namespace mutua::authority
