@@ -212,7 +212,8 @@ class EpollTcpServer final : public TcpServer {
   // so that a fast secondary does not keep the others waiting.
   void serve(TcpConnection& connection) {
     for (unsigned turn = 0; turn < kTurnsOfOne && !connection.is_finished(); ++turn) {
-      const bool answered = connection.continue_stream() | answer_requests(connection);
+      const bool streamed = connection.continue_stream();
+      const bool answered = answer_requests(connection) || streamed;
       const bool drained = send(connection);
       if (answered || drained) note_progress(connection);
       // An output that drained may have made room for requests that wait.
