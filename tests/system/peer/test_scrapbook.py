@@ -16,6 +16,11 @@ import machines
 from daemons import program, wait_until
 from federation import fetch
 
+# ThreadSanitizer runs a thread of its own in every program; with it, mutua-machine cannot enter the
+# jail's mount namespace, which a take needs.
+pytestmark = pytest.mark.skipif("/tsan/" in os.environ["MUTUA_BIN"],
+                                reason="ThreadSanitizer's thread keeps mutua-machine out of the jail")
+
 SERVICE = "count.fed.test"
 # Counts its visits in the guest's memory: /run is a tmpfs.
 COUNTER = """#!/bin/sh
