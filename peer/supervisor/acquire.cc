@@ -7,6 +7,9 @@
 namespace mutua::peer {
 namespace {
 
+// Tables of pages, the state of devices.
+constexpr std::uint64_t kMostMemoryOverheadBytes = 32 << 20;
+
 // The exchange addresses of the owner and of every peer that committed, the owner first.
 Result<std::vector<Source>> find_sources(const Directory& directory, const ServiceRecord& service,
                                          const std::string& own_peer) {
@@ -42,6 +45,20 @@ Result<void> check_bases(const Directory& directory, const ServiceRecord& record
   }
   const std::string problem = TRY(untrusted_base(directory, labels));
   if (!problem.empty()) return Error(problem);
+  return {};
+}
+
+// A small layer may expand to much; a machine's memory file has little more than its memory.
+Result<void> check_memory_size(const SnapshotLayers& layers, const SnapshotConfig& config) {
+  const std::uint64_t most_bytes =
+      (std::uint64_t{config.memory_mib} << 20) + kMostMemoryOverheadBytes;
+  for (const MemoryLayer& layer : layers.memory) {
+    if (layer.content_bytes > most_bytes) {
+      return errorf("%s: a memory of %llu bytes is none of a machine of %u MiB",
+                    config.service.c_str(), static_cast<unsigned long long>(layer.content_bytes),
+                    config.memory_mib);
+    }
+  }
   return {};
 }
 
@@ -106,6 +123,7 @@ Result<LocalSnapshot> acquire(const Directory& directory, const BlobStore& store
       TRY(store.read(manifest.manifest().config.digest, kLargestSnapshotConfigBytes));
   SnapshotConfig config = TRY(verify_config(manifest, config_raw, service));
   TRY(check_limits(config, limits));
+  TRY(check_memory_size(manifest.layers(), config));
   for (const Descriptor& layer : manifest.manifest().layers) TRY(fetcher.fetch_blob(layer));
   return LocalSnapshot{manifest, std::move(config), fetched.signature, fetched.signature_blob};
 }
