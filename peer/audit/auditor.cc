@@ -6,6 +6,12 @@
 #include "base/log.h"
 
 namespace mutua::peer {
+namespace {
+
+// A peer that has not followed by then is served no more.
+constexpr std::chrono::minutes kLongestRollOver{10};
+
+}  // namespace
 
 Auditor::Auditor(Settings settings, const Directory& directory, OwnerUpdates& updates)
     : settings_(std::move(settings)),
@@ -46,6 +52,7 @@ Result<std::vector<ReplicaReport>> Auditor::round(std::stop_token stop) {
         served, [&](const auto& entry) { return entry.first == commitment.peer; });
     reports.push_back(std::move(*report));
   }
+  look_after_roll_over(*service, commitments);
   // Histories of peers that are gone would pile up: they begin anew if they come back.
   std::erase_if(histories_, [&](const auto& entry) {
     return std::ranges::none_of(
@@ -54,6 +61,25 @@ Result<std::vector<ReplicaReport>> Auditor::round(std::stop_token stop) {
   const std::lock_guard lock(mutex_);
   last_reports_ = reports;
   return reports;
+}
+
+void Auditor::look_after_roll_over(const ServiceRecord& service,
+                                   const std::vector<CommitmentRecord>& commitments) {
+  if (!service.previous) return rolls_since_.reset();
+  const auto now = std::chrono::steady_clock::now();
+  if (!rolls_since_) rolls_since_ = now;
+  const bool all_current = std::ranges::all_of(
+      commitments, [&](const CommitmentRecord& one) { return one.manifest == service.manifest; });
+  if (!all_current && now - *rolls_since_ < kLongestRollOver) return;
+  const auto ended = updates_.end_roll_over(
+      settings_.service,
+      {service.manifest, service.previous, service.bases, service.ports, service.admission});
+  if (ended.ok()) {
+    log::info("roll_over.ended", {{"service", settings_.hostname}});
+  } else {
+    log::warning("roll_over.not_ended",
+                 {{"service", settings_.hostname}, {"reason", ended.error().message()}});
+  }
 }
 
 std::vector<ReplicaReport> Auditor::last_reports() const {

@@ -32,7 +32,8 @@ struct ReplicaReport {
 };
 
 // The owner's checks of the replicas of one service at its first TCP port: one round every
-// `every`, from construction to destruction. What was decided stands in the zone (_admit, _deny),
+// `every`, from construction to destruction. It also ends a roll-over: when all replicas commit to
+// the current manifest, or after ten minutes, the one before is served no more. What was decided stands in the zone (_admit, _deny),
 // so a restart loses no verdict; the histories alone begin anew.
 class Auditor {
  public:
@@ -62,12 +63,16 @@ class Auditor {
                                 const trust::Digest& current_manifest, std::stop_token stop);
   Finding check(const CommitmentRecord& commitment, std::stop_token stop) const;
   void act(ReplicaReport& report, const Finding& finding);
+  void look_after_roll_over(const ServiceRecord& service,
+                            const std::vector<CommitmentRecord>& commitments);
 
   const Settings settings_;
   const Directory& directory_;
   OwnerUpdates& updates_;
   std::mutex rounds_;                         // one round at a time
   std::map<std::string, History> histories_;  // within a round
+  // When a roll-over that goes on was seen first; within a round.
+  std::optional<std::chrono::steady_clock::time_point> rolls_since_;
   mutable std::mutex mutex_;
   std::vector<ReplicaReport> last_reports_;
   std::jthread thread_;  // last: it uses everything above

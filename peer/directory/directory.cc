@@ -77,10 +77,14 @@ Result<std::optional<ServiceRecord>> Directory::service(const wire::Name& name) 
   if (txt.size() != 1) return errorf("%s has %zu TXT records", object.c_str(), txt.size());
   const auto tokens = TRY(parse_tokens(txt.front().rdata));
   if (token(tokens, "v", "") != "1") return Error(object + ": its TXT is not of version 1");
+  std::optional<trust::Digest> previous;
+  if (const std::string text = token(tokens, "previous", ""); !text.empty()) {
+    previous = TRY(trust::Digest::parse(text));
+  }
   return std::optional(
       ServiceRecord{name, TRY(trust::PublicKey::create(key.algorithm, key.public_key)),
                     trust::peer_id(BytesView(keys.front().rdata)),
-                    TRY(trust::Digest::parse(token(tokens, "manifest", ""))),
+                    TRY(trust::Digest::parse(token(tokens, "manifest", ""))), previous,
                     split(token(tokens, "base", ""), ','), token(tokens, "ports", ""),
                     token(tokens, "admission", "audited")});
 }

@@ -20,9 +20,10 @@ struct ServiceRecord {
   trust::PublicKey owner_key;
   std::string owner;  // the owner's peer id
   trust::Digest manifest;
-  std::vector<std::string> bases;  // labels
-  std::string ports;               // "80/tcp,443/tcp"
-  std::string admission;           // open, audited, granted
+  std::optional<trust::Digest> previous;  // while peers roll over
+  std::vector<std::string> bases;         // labels
+  std::string ports;                      // "80/tcp,443/tcp"
+  std::string admission;                  // open, audited, granted
 };
 
 // One live commitment, served or not.

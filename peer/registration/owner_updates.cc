@@ -18,9 +18,12 @@ std::string join(const std::vector<std::string>& parts) {
 }
 
 Result<Bytes> service_txt(const ServiceDescription& description) {
-  return wire::make_txt({"v=1", "manifest=" + description.manifest.to_text(),
-                         "base=" + join(description.bases), "ports=" + description.ports,
-                         "admission=" + description.admission});
+  std::vector<std::string> tokens{"v=1", "manifest=" + description.manifest.to_text()};
+  if (description.previous) tokens.push_back("previous=" + description.previous->to_text());
+  tokens.push_back("base=" + join(description.bases));
+  tokens.push_back("ports=" + description.ports);
+  tokens.push_back("admission=" + description.admission);
+  return wire::make_txt(tokens);
 }
 
 }  // namespace
@@ -59,6 +62,18 @@ Result<void> OwnerUpdates::publish(const wire::Name& service,
   }
   if (!second->accepted()) return second->to_error(operation);
   return {};
+}
+
+Result<void> OwnerUpdates::end_roll_over(const wire::Name& service,
+                                         ServiceDescription description) {
+  const Bytes before = TRY(service_txt(description));
+  description.previous.reset();
+  const Bytes after = TRY(service_txt(description));
+  UpdateMessage update(names_.zone());
+  update.require_record(service, RRType::txt, before);
+  update.remove_rrset(service, RRType::txt);
+  update.add(service, RRType::txt, kTtl, after);
+  return send(update.message, service, "end the roll-over of " + service.to_text());
 }
 
 Result<void> OwnerUpdates::release(const wire::Name& service) {

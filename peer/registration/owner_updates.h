@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace mutua::peer {
 // What an owner says of its service: the TXT beside its KEY.
 struct ServiceDescription {
   trust::Digest manifest;
+  // The manifest before, while peers roll over: its replicas are served as well.
+  std::optional<trust::Digest> previous;
   std::vector<std::string> bases;  // labels
   std::string ports;               // "80/tcp,443/tcp"
   std::string admission = "audited";
@@ -26,6 +29,8 @@ class OwnerUpdates {
 
   // Claims the name where nobody has it; describes it anew where this key has it already.
   Result<void> publish(const wire::Name& service, const ServiceDescription& description);
+  // Takes `previous` out of a description, if it stands as it is given.
+  Result<void> end_roll_over(const wire::Name& service, ServiceDescription description);
   // Gives the name back.
   Result<void> release(const wire::Name& service);
   // Lets a peer's commitment be served; lifts a denial.

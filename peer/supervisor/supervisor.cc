@@ -351,8 +351,12 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const Ste
   // Offered before it is named in the zone, so that whoever reads the zone finds it.
   report("claiming " + request.service);
   offers_.set(request.service, snapshot.offer());
+  // Replicas of the snapshot before are served until theirs are replaced.
+  std::optional<trust::Digest> previous;
+  if (former && former->entry.held) previous = former->entry.held->manifest;
+  if (previous == snapshot.manifest.digest()) previous.reset();
   const auto claimed =
-      owner_updates_.publish(name, {snapshot.manifest.digest(), snapshot.config.bases,
+      owner_updates_.publish(name, {snapshot.manifest.digest(), previous, snapshot.config.bases,
                                     join_ports(request.ports), request.admission});
   if (!claimed.ok()) {
     offers_.remove(request.service);

@@ -82,7 +82,7 @@ class Owner:
 
 
 class Client(threading.Thread):
-    """Asks one server after the other, of a list that it fetches every two seconds."""
+    """Asks one server after the other, of a list that it fetches anew all the time."""
 
     def __init__(self, federation):
         super().__init__(daemon=True)
@@ -95,9 +95,12 @@ class Client(threading.Thread):
     def run(self):
         servers, fetched = [], 0.0
         while not self.ended.wait(0.02):
-            if time.monotonic() - fetched > 2:
+            if time.monotonic() - fetched > 0.1:
                 servers = list(self.federation.served(SERVICE).items())
                 fetched = time.monotonic()
+            if len(servers) != len(self.addresses):
+                self.failures.append((self.asked, servers))
+                continue
             peer, port = servers[self.asked % len(servers)]
             self.asked += 1
             try:
@@ -138,7 +141,7 @@ def test_a_running_machine_is_published_and_goes_on_at_other_peers(federation, o
     assert delta <= 30_000 * 4
 
     host = federation.add_peer("host")
-    owner.peer.run("publish", SERVICE, "--from-snapshot", "web-1", "--check", "http:/")
+    owner.peer.run("publish", SERVICE, "--from-snapshot", "web-1", "--check", "http:/", "--every", "1s")
     host.run("host", SERVICE)
     federation.await_served(SERVICE, [owner.peer, host])
     for peer in (owner.peer, host):
@@ -174,6 +177,9 @@ def test_a_running_machine_is_published_and_goes_on_at_other_peers(federation, o
     wait_until(lambda: client.asked > 60, 30, "60 visits")
     client.stop()
     assert not client.failures
+    # Then replicas of the snapshot before would be served no more.
+    wait_until(lambda: "previous=" not in str(federation.authority.rdatas(SERVICE + ".", "TXT")), 30,
+               "the end of the roll-over")
 
 
 def test_snapshots_are_kept_side_by_side_in_chains(owner):
