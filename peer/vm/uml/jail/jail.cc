@@ -226,6 +226,7 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user) {
 Result<JailDoor> open_door(pid_t child, const JailUser& user) {
   const std::string spaces = "/proc/" + std::to_string(child) + "/ns/";
   JailDoor door;
+  door.child = child;
   door.mount_namespace.reset(::open((spaces + "mnt").c_str(), O_RDONLY | O_CLOEXEC));
   if (!door.mount_namespace) return errno_error(errno, "open the jail's mount namespace");
   if (!user.in_user_namespace) return door;
@@ -234,9 +235,23 @@ Result<JailDoor> open_door(pid_t child, const JailUser& user) {
   return door;
 }
 
+namespace {
+
+// Enters the jail's mount namespace and stands in the jail's root; an errno or 0. That root is not
+// the namespace's where the daemon itself runs in a chroot, so it is looked up as the child has it.
+// Without root's rights that look is refused; but then there is no such chroot either.
+int enter_jail(const JailDoor& door) {
+  const std::string root_path = "/proc/" + std::to_string(door.child) + "/root";
+  const UniqueFd root(::open(root_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (::setns(door.mount_namespace.get(), CLONE_NEWNS) != 0) return errno;
+  if ((root ? ::fchdir(root.get()) : ::chdir("/")) != 0) return errno;
+  return 0;
+}
+
+}  // namespace
+
 Result<void> lend_folder(const JailDoor& door, const std::filesystem::path& host_path,
                          const std::string& name) {
-  const std::string target = '/' + name;
   const auto lend = [&] {
     // Only who owns a mount namespace may clone out of it; so the jail's rights take a copy of
     // the host's.
@@ -249,9 +264,9 @@ Result<void> lend_folder(const JailDoor& door, const std::filesystem::path& host
     if (!tree) return errno;
     mount_attr change{};
     change.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-    if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &change, sizeof change) != 0 ||
-        ::setns(door.mount_namespace.get(), CLONE_NEWNS) != 0 ||
-        ::move_mount(tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+    if (::mount_setattr(tree.get(), "", AT_EMPTY_PATH, &change, sizeof change) != 0) return errno;
+    if (const int failure = enter_jail(door)) return failure;
+    if (::move_mount(tree.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
       return errno;
     }
     return 0;
@@ -260,18 +275,14 @@ Result<void> lend_folder(const JailDoor& door, const std::filesystem::path& host
 }
 
 Result<void> take_folder_back(const JailDoor& door, const std::string& name) {
-  const std::string target = '/' + name;
   const auto take_back = [&] {
     if (door.user_namespace && ::setns(door.user_namespace.get(), CLONE_NEWUSER) != 0) {
       return errno;
     }
-    if (::setns(door.mount_namespace.get(), CLONE_NEWNS) != 0 ||
-        ::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
-      return errno;
-    }
-    return 0;
+    if (const int failure = enter_jail(door)) return failure;
+    return ::umount2(name.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 ? errno : 0;
   };
-  return run_apart(take_back, "take " + target + " back from the jail");
+  return run_apart(take_back, "take /" + name + " back from the jail");
 }
 
 Result<void> drop_privileges(const JailUser& user) {

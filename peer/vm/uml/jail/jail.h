@@ -61,6 +61,7 @@ Result<void> enter_root(const JailRoot& root, const JailUser& user);
 // The way into a jail that is already built, for its parent alone. To be opened between
 // fork_into() and the first step of the child: later the jail hides from its own user.
 struct JailDoor {
+  pid_t child = -1;
   UniqueFd user_namespace;  // none for root's jails
   UniqueFd mount_namespace;
 };
