@@ -99,6 +99,17 @@ Result<Bytes> BlobStore::read(const trust::Digest& digest, std::size_t limit_byt
   return content;
 }
 
+Result<void> BlobStore::verify(const trust::Digest& digest) const {
+  const OpenBlob blob = TRY(open_blob(digest));
+  trust::Sha256 hash;
+  TRY(for_each_chunk(blob.fd.get(), path_of(digest).string(), [&](BytesView bytes) -> Result<void> {
+    hash.update(bytes);
+    return {};
+  }));
+  if (hash.finish() != digest) return Error("blob " + digest.to_text() + " is damaged");
+  return {};
+}
+
 Result<trust::Digest> BlobStore::put(BytesView content) const {
   const trust::Digest digest = trust::sha256(content);
   if (!has(digest)) TRY(write_file_durably(path_of(digest), content, 0444));

@@ -43,6 +43,9 @@ class BlobStore {
   // `limit_bytes` is an error before it is read.
   Result<Bytes> read(const trust::Digest& digest, std::size_t limit_bytes) const;
 
+  // Reads a blob of any size and compares it with its digest.
+  Result<void> verify(const trust::Digest& digest) const;
+
   Result<trust::Digest> put(BytesView content) const;
   // Copies a local file of at most `limit_bytes`.
   Result<trust::Digest> put_file(const std::filesystem::path& file,

@@ -102,14 +102,4 @@ Result<Page> parse_page(const std::string& name, BytesView json) {
   return page;
 }
 
-std::set<trust::Digest> digests_of(const SnapshotLayers& layers) {
-  std::set<trust::Digest> digests;
-  for (const Descriptor& layer : layers.descriptors()) digests.insert(layer.digest);
-  if (!layers.memory.empty()) {
-    digests.insert(layers.memory.front().content);
-    digests.insert(layers.memory.back().content);
-  }
-  return digests;
-}
-
 }  // namespace mutua::peer

@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -43,8 +42,5 @@ Result<void> check_page_name(const std::string& name);
 // As an OCI manifest without a signature; the name is the file's.
 Bytes print_page(const Page& page);
 Result<Page> parse_page(const std::string& name, BytesView json);
-
-// All blobs that a page needs, with its first and last memory expanded.
-std::set<trust::Digest> digests_of(const SnapshotLayers& layers);
 
 }  // namespace mutua::peer

@@ -52,20 +52,6 @@ class TakenFolder {
   fs::path path_;
 };
 
-Result<void> check_blob(const BlobStore& store, const trust::Digest& digest) {
-  trust::Sha256 hash;
-  const auto blob = TRY(store.open_blob(digest));
-  Bytes chunk(1 << 20);
-  for (;;) {
-    const ssize_t count = ::read(blob.fd.get(), chunk.data(), chunk.size());
-    if (count < 0) return errno_error(errno, "read blob " + digest.to_text());
-    if (count == 0) break;
-    hash.update(BytesView(chunk).first(static_cast<std::size_t>(count)));
-  }
-  if (hash.finish() != digest) return Error("blob " + digest.to_text() + " is damaged");
-  return {};
-}
-
 }  // namespace
 
 // One operation at a time on a name. Ended by destruction.
@@ -385,10 +371,10 @@ Result<Page> Scrapbook::rebase(const std::string& name, const std::optional<std:
 Result<void> Scrapbook::verify(const std::string& name) const {
   const Page page = TRY(snapshot(name));
   for (const Descriptor& layer : page.layers.descriptors()) {
-    TRY(check_blob(store_, layer.digest));
+    TRY(store_.verify(layer.digest));
   }
   TRY(restore_memory(store_, page.layers));
-  return check_blob(store_, page.layers.memory.back().content);
+  return store_.verify(page.layers.memory.back().content);
 }
 
 Result<std::set<trust::Digest>> Scrapbook::digests() const {

@@ -78,4 +78,14 @@ MemoryLayer make_memory_layer(const trust::Digest& blob, std::uint64_t blob_byte
   return {std::move(descriptor), content, content_bytes, parent};
 }
 
+std::set<trust::Digest> digests_of(const SnapshotLayers& layers) {
+  std::set<trust::Digest> digests;
+  for (const Descriptor& layer : layers.descriptors()) digests.insert(layer.digest);
+  if (!layers.memory.empty()) {
+    digests.insert(layers.memory.front().content);
+    digests.insert(layers.memory.back().content);
+  }
+  return digests;
+}
+
 }  // namespace mutua::peer

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -38,6 +39,9 @@ struct SnapshotLayers {
 
 // A kernel, a base disk, a disk delta, and memory layers of which each stands on the one before.
 Result<SnapshotLayers> read_snapshot_layers(const Manifest& manifest);
+
+// All that a store keeps for them: the blobs, and the first and the last memory expanded.
+std::set<trust::Digest> digests_of(const SnapshotLayers& layers);
 
 // The descriptor of a memory layer's blob, with all that read_snapshot_layers() wants to know.
 MemoryLayer make_memory_layer(const trust::Digest& blob, std::uint64_t blob_bytes,

@@ -50,10 +50,8 @@ std::set<trust::Digest> digests_of(const BlobStore& store, const JournalEntry::H
   if (!manifest.ok()) return digests;
   digests.insert(manifest->config.digest);
   for (const Descriptor& layer : manifest->layers) digests.insert(layer.digest);
-  // What was expanded is kept as well, but for the steps in between.
-  if (const auto layers = read_snapshot_layers(*manifest); layers.ok() && !layers->memory.empty()) {
-    digests.insert(layers->memory.front().content);
-    digests.insert(layers->memory.back().content);
+  if (const auto layers = read_snapshot_layers(*manifest); layers.ok()) {
+    digests.merge(digests_of(*layers));
   }
   return digests;
 }

@@ -41,6 +41,22 @@ std::optional<std::uint16_t> first_tcp_port(const SnapshotConfig& config) {
   return std::nullopt;
 }
 
+Result<SnapshotConfig> config_of(const PublishRequest& request, const std::optional<Page>& page) {
+  SnapshotConfig config;
+  config.service = request.service;
+  config.memory_mib = request.memory_mib;
+  config.engine = request.engine;
+  if (page) config.address = page->address;
+  config.own_identity = request.own_identity;
+  config.outbound = request.outbound;
+  config.ports = request.ports;
+  for (const std::string& text : request.checks) {
+    const Check check = TRY(Check::parse(text));
+    if (check.is_public()) config.checks.push_back(text);
+  }
+  return config;
+}
+
 }  // namespace
 
 // One flow for a service at a time. Ended by destruction.
@@ -318,38 +334,10 @@ Result<PublishRequest> Supervisor::complete(PublishRequest request,
   return request;
 }
 
-Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const StepReport& report) {
-  const auto flow = TRY(Flow::begin(*this, asked.service));
-  const wire::Name name = TRY(names_.service(asked.service));
-  auto former = find(asked.service);
-  if (former && former->entry.role != Role::owner) {
-    return Error(asked.service + " is hosted here for another owner; 'mutua stop' it first");
-  }
-  std::optional<Page> page;
-  if (!asked.snapshot.empty()) page = TRY(scrapbook_->snapshot(asked.snapshot));
-  const PublishRequest request = TRY(complete(asked, former, page));
-  SnapshotConfig config;
-  config.service = request.service;
-  config.memory_mib = request.memory_mib;
-  config.engine = request.engine;
-  if (page) config.address = page->address;
-  config.own_identity = request.own_identity;
-  config.outbound = request.outbound;
-  config.ports = request.ports;
-  for (const std::string& text : request.checks) {
-    const Check check = TRY(Check::parse(text));
-    if (check.is_public()) config.checks.push_back(text);
-  }
-  if (request.run_here) TRY(check_limits(config, surroundings_->limits));
-  const SnapshotLayers layers =
-      page ? page->layers : TRY(capture_image(store_, request.files, settings_.state, report));
-  report("signing");
-  const LocalSnapshot snapshot = TRY(sign_snapshot(store_, key_, layers, config, clock_));
-  const std::string untrusted = TRY(untrusted_base(directory_, snapshot.manifest.base_labels()));
-  if (!untrusted.empty()) return Error("publish " + request.service + ": " + untrusted);
-
+Result<void> Supervisor::claim(const wire::Name& name, const PublishRequest& request,
+                               const std::optional<Service>& former,
+                               const LocalSnapshot& snapshot) {
   // Offered before it is named in the zone, so that whoever reads the zone finds it.
-  report("claiming " + request.service);
   offers_.set(request.service, snapshot.offer());
   // Replicas of the snapshot before are served until theirs are replaced.
   std::optional<trust::Digest> previous;
@@ -365,8 +353,31 @@ Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const Ste
           load_local(store_, request.service, *former->entry.held, key_.public_key());
       if (restored.ok()) offers_.set(request.service, restored->offer());
     }
-    return claimed.error();
   }
+  return claimed;
+}
+
+Result<ServiceStatus> Supervisor::publish(const PublishRequest& asked, const StepReport& report) {
+  const auto flow = TRY(Flow::begin(*this, asked.service));
+  const wire::Name name = TRY(names_.service(asked.service));
+  auto former = find(asked.service);
+  if (former && former->entry.role != Role::owner) {
+    return Error(asked.service + " is hosted here for another owner; 'mutua stop' it first");
+  }
+  std::optional<Page> page;
+  if (!asked.snapshot.empty()) page = TRY(scrapbook_->snapshot(asked.snapshot));
+  const PublishRequest request = TRY(complete(asked, former, page));
+  const SnapshotConfig config = TRY(config_of(request, page));
+  if (request.run_here) TRY(check_limits(config, surroundings_->limits));
+  const SnapshotLayers layers =
+      page ? page->layers : TRY(capture_image(store_, request.files, settings_.state, report));
+  report("signing");
+  const LocalSnapshot snapshot = TRY(sign_snapshot(store_, key_, layers, config, clock_));
+  const std::string untrusted = TRY(untrusted_base(directory_, snapshot.manifest.base_labels()));
+  if (!untrusted.empty()) return Error("publish " + request.service + ": " + untrusted);
+
+  report("claiming " + request.service);
+  TRY(claim(name, request, former, snapshot));
   JournalEntry entry{request.service,   Role::owner,    request.run_here, snapshot.held(),
                      request.admission, request.checks, request.every};
   TRY(journal_.put(entry));

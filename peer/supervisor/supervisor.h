@@ -136,6 +136,9 @@ class Supervisor {
   Result<std::set<trust::Digest>> needed_blobs() const;
   Result<PublishRequest> complete(PublishRequest request, const std::optional<Service>& former,
                                   const std::optional<Page>& page) const;
+  // Offers the snapshot and names it in the zone; where that fails, what was offered stays.
+  Result<void> claim(const wire::Name& name, const PublishRequest& request,
+                     const std::optional<Service>& former, const LocalSnapshot& snapshot);
   Result<void> take_up(const JournalEntry& entry);
   Result<std::shared_ptr<Replica>> start_replica(const JournalEntry& entry);
   std::shared_ptr<Auditor> start_auditor(const JournalEntry& entry, const SnapshotConfig& config);
