@@ -72,8 +72,10 @@ inline std::vector<pid_t> processes_with(const std::string& argument) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    // getline, since stream iterators throw when a process ends between its opening and its reading.
     std::ifstream file(entry.path() / "cmdline");
-    std::string line((std::istreambuf_iterator<char>(file)), {});
+    std::string line;
+    std::getline(file, line, '\n');
     std::istringstream arguments(line);
     for (std::string one; std::getline(arguments, one, '\0');) {
       if (one == argument) found.push_back(std::stoi(name));
