@@ -157,7 +157,7 @@ class Machine:
                 time_namespace.enter()
 
         with open(self.log, "wb") as log:
-            self._process = subprocess.Popen([program("mutua-machine"), str(parent)],
+            self._process = subprocess.Popen([program("mutua-machine"), str(parent), "uml"],
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              pass_fds=[CONTROL], preexec_fn=prepare)
         theirs.close()
