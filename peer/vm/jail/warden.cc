@@ -104,8 +104,9 @@ class Warden {
     auto prepared = prepare();
     if (!prepared.ok()) return Exit{Exit::Reason::failed, prepared.error().message()};
     const auto order = await_order();
-    if (!order) return std::nullopt;
-    auto started = start(*order);
+    if (!order.ok()) return Exit{Exit::Reason::failed, order.error().message()};
+    if (!*order) return std::nullopt;
+    auto started = start(**order);
     if (!started.ok()) return Exit{Exit::Reason::failed, started.error().message()};
     while (!exit_) turn();
     keeper_.end();
@@ -154,14 +155,20 @@ class Warden {
   }
 
   // The daemon's first message; nothing when it is gone.
-  std::optional<Message> await_order() const {
+  Result<std::optional<Message>> await_order() const {
     for (;;) {
-      pollfd readable{daemon_.fd(), POLLIN, 0};
-      (void)::poll(&readable, 1, -1);
+      pollfd events[] = {{daemon_.fd(), POLLIN, 0},
+                         {keeper_.channel.fd(), POLLIN, 0},
+                         {network_.channel.fd(), POLLIN, 0}};
+      (void)::poll(events, std::size(events), -1);
       Message message;
       const auto reception = daemon_.receive(message);
-      if (reception == Channel::Reception::message) return message;
-      if (reception == Channel::Reception::closed) return std::nullopt;
+      if (reception == Channel::Reception::closed) return std::optional<Message>();
+      // They have nothing to say yet.
+      if (events[1].revents != 0 || events[2].revents != 0) {
+        return errorf("a process of the jail died");
+      }
+      if (reception == Channel::Reception::message) return std::optional(std::move(message));
     }
   }
 
