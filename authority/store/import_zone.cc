@@ -18,7 +18,9 @@ Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
     change.changes.push_back({std::move(owned.owner), type, std::nullopt, std::move(owned.rrset)});
   }
   if (!has_soa) return Error("import of a zone: the records have no SOA");
-  return store.commit(std::nullopt, transaction);
+  if (TRY(store.commit(std::nullopt, transaction)) == CommitOutcome::conflict)
+    return Error("import of a zone: the store is not empty");
+  return {};
 }
 
 }  // namespace mutua::authority
