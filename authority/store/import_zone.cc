@@ -6,10 +6,16 @@
 namespace mutua::authority {
 
 Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
+  return import_zone(store, StoredZone{std::move(rrsets), {}, {}, {}});
+}
+
+Result<void> import_zone(ZoneStore& store, StoredZone zone) {
   Transaction transaction;
+  transaction.leases = std::move(zone.leases);
+  transaction.replays = std::move(zone.replays);
   ChangeSet& change = transaction.changes.emplace_back();
   bool has_soa = false;
-  for (OwnedRRset& owned : rrsets) {
+  for (OwnedRRset& owned : zone.rrsets) {
     if (owned.rrset.type == wire::RRType::soa && !owned.rrset.rdatas.empty()) {
       change.to = TRY(wire::parse_soa(owned.rrset.rdatas.front())).serial;
       has_soa = true;

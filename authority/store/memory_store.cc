@@ -11,6 +11,7 @@ Result<StoredZone> MemoryStore::load() {
   for (const auto& [key, rrset] : content_->rrsets) zone.rrsets.push_back({key.first, rrset});
   for (const auto& [owner, row] : content_->leases) zone.leases.push_back(row);
   for (const auto& [key, row] : content_->replays) zone.replays.push_back(row);
+  zone.serial = content_->serial;
   position_ = content_->position;
   return zone;
 }

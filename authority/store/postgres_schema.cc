@@ -125,6 +125,26 @@ Result<std::int64_t> migrate(Session& owner, const wire::Name& apex,
   return before;
 }
 
+Result<std::vector<std::string>> find_risks(Session& session) {
+  const Rows rows =
+      TRY(session.execute("SELECT current_setting('synchronous_standby_names') = '',"
+                          "  has_schema_privilege('mutua', 'CREATE') OR rolsuper OR rolcreaterole, "
+                          "current_setting('fsync')"
+                          "  = 'off' OR current_setting('full_page_writes') = 'off', current_user "
+                          "FROM pg_roles WHERE rolname = current_user"));
+  if (rows.size() != 1) return Error("the database does not know our role");
+  std::vector<std::string> risks;
+  if (rows.text(0, 0) == "t")
+    risks.emplace_back(
+        "synchronous_standby_names is empty: with the server, acknowledged updates can be lost");
+  if (rows.text(0, 1) == "t")
+    risks.emplace_back("the role " + std::string(rows.text(0, 3)) +
+                       " may change the schema: see migrate");
+  if (rows.text(0, 2) == "t")
+    risks.emplace_back("fsync or full_page_writes is off: a power cut can damage everything");
+  return risks;
+}
+
 Result<void> check_schema(Session& session, const wire::Name& apex) {
   const std::int64_t version = TRY(version_of(session));
   if (version > kVersion) return too_new(version);

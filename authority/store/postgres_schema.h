@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "authority/store/postgres_session.h"
 #include "base/result.h"
@@ -28,6 +30,10 @@ extern const char* const kSessionSettings;
 // or holds another zone. Returns the version that the schema had before.
 Result<std::int64_t> migrate(Session& owner, const wire::Name& apex,
                              const std::string& daemon_role);
+
+// What stands in the way of the promises of PostgresStore, a sentence each: no synchronous standby,
+// a role that may do more than it needs.
+Result<std::vector<std::string>> find_risks(Session& session);
 
 // Whether the schema is the one that this program works with, and the zone this one.
 Result<void> check_schema(Session& session, const wire::Name& apex);

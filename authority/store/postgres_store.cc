@@ -362,6 +362,7 @@ Result<void> PostgresStore::Database::load(StoredZone& zone) {
   TRY(load_leases(zone.leases));
   TRY(load_replays(zone.replays));
   TRY(session.execute("COMMIT"));
+  zone.serial = stand.serial;
   read_up_to = stand.place;
   return {};
 }

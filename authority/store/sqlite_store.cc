@@ -166,6 +166,7 @@ Result<std::optional<std::uint32_t>> SqliteStore::serial() {
 Result<StoredZone> SqliteStore::load() {
   StoredZone zone;
   const auto all = [&]() -> Result<void> {
+    zone.serial = TRY(serial());
     TRY(database_->load_rrsets(zone.rrsets));
     TRY(database_->load_leases(zone.leases));
     return database_->load_replays(zone.replays);

@@ -32,6 +32,7 @@ struct StoredZone {
   std::vector<OwnedRRset> rrsets;
   std::vector<LeaseRow> leases;
   std::vector<ReplayRow> replays;
+  std::optional<std::uint32_t> serial;  // as stored beside the records; nothing: the store is empty
 };
 
 // A conflict: somebody else committed first, and nothing was changed.
@@ -89,5 +90,7 @@ class ZoneStore {
 // Fills an empty store with a zone. Fails, changing nothing, where it is not empty or the records
 // have no SOA.
 Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets);
+// The same with leases and the memory of requests: a zone that moves from another store.
+Result<void> import_zone(ZoneStore& store, StoredZone zone);
 
 }  // namespace mutua::authority

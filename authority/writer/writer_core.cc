@@ -63,8 +63,8 @@ Result<WriterCore::State> WriterCore::load() const {
   wire::Name apex = soa->owner;
   State state;
   state.version = TRY(ZoneVersion::create(std::move(apex), std::move(stored.rrsets)));
-  const auto serial = TRY(store_.serial());
-  if (serial != state.version->serial()) return Error("load: the stored serial is not the SOA's");
+  if (stored.serial != state.version->serial())
+    return Error("load: the stored serial is not the SOA's");
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays);
   state.index = FederationIndex(*state.version);
