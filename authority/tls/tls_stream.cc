@@ -23,12 +23,14 @@ TlsStream::~TlsStream() {
 
 TlsStream::Moved TlsStream::read(std::span<std::uint8_t> into) {
   std::size_t octets = 0;
-  return outcome(SSL_read_ex(stream_, into.data(), into.size(), &octets), octets);
+  const int result = SSL_read_ex(stream_, into.data(), into.size(), &octets);
+  return outcome(result, octets);
 }
 
 TlsStream::Moved TlsStream::write(BytesView octets) {
   std::size_t written = 0;
-  return outcome(SSL_write_ex(stream_, octets.data(), octets.size(), &written), written);
+  const int result = SSL_write_ex(stream_, octets.data(), octets.size(), &written);
+  return outcome(result, written);
 }
 
 bool TlsStream::has_pending() const { return SSL_has_pending(stream_) == 1; }
