@@ -85,6 +85,13 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
   config.dnssec_algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  const std::string without = TRY(file.text("dnssec", ""));
+  if (!without.empty() && without != "keep" && without != "remove")
+    return file.error_at("dnssec", "must be keep or remove, not " + without);
+  if (!without.empty() && !config.dnssec_key.empty())
+    return file.error_at("dnssec", "has no use beside dnssec_key");
+  if (without == "keep") config.writer.without_keys = WithoutKeys::keep;
+  if (without == "remove") config.writer.without_keys = WithoutKeys::remove;
   return {};
 }
 

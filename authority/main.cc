@@ -45,8 +45,8 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   std::unique_ptr<Notifier> notifier;  // set before the writer runs
   WriterConfig writer_config = config.writer;
   if (!config.dnssec_key.empty())
-    writer_config.zone_key =
-        TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm));
+    writer_config.keys.emplace(
+        TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm)));
   writer_config.published = [&notifier] { notifier->zone_changed(); };
   const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
   Catalog& catalog = writer->catalog();

@@ -11,7 +11,9 @@
 
 namespace mutua::authority {
 
-// The one key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
+constexpr std::uint32_t kKeyTtl = 3600;  // seconds: of DNSKEY, CDS and CDNSKEY
+
+// A key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
 class ZoneKey {
  public:
   explicit ZoneKey(trust::PrivateKey key);
@@ -23,7 +25,9 @@ class ZoneKey {
   const Bytes& dnskey() const { return dnskey_; }  // RDATA, RFC 4034 section 2
   std::uint16_t tag() const { return tag_; }
   std::uint8_t algorithm() const;
-  // The record for the zone above, with a SHA-256 digest: "fed.example. IN DS …".
+  // RDATA for the zone above, with a SHA-256 digest (RFC 4509), and the whole record:
+  // "fed.example. IN DS …".
+  Bytes ds(const wire::Name& zone) const;
   std::string ds_text(const wire::Name& zone) const;
 
   Bytes sign(BytesView message) const { return key_.sign(message); }

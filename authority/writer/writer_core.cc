@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "authority/access/policy.h"
+#include "authority/dnssec/unsign.h"
 #include "authority/federation/derive.h"
 #include "base/log.h"
 
@@ -12,8 +13,9 @@ namespace mutua::authority {
 namespace {
 
 constexpr std::size_t kLapsesAtOnce = 1000;   // one change set each
-constexpr std::size_t kRenewalsAtOnce = 100;  // names: a few milliseconds of signing
+constexpr std::size_t kRenewalsAtOnce = 256;  // names: ten to twenty milliseconds of signing
 constexpr std::chrono::seconds kRecoveryPause(1);
+constexpr std::chrono::seconds kReportPause(1);
 
 Refusal out_of_order() {
   return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
@@ -66,7 +68,7 @@ Result<WriterCore::State> WriterCore::load() const {
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays);
   state.index = FederationIndex(*state.version);
-  if (config_.zone_key) state.signer.emplace(*config_.zone_key, config_.signature_times);
+  if (config_.keys) state.signer.emplace(*config_.keys, config_.signature_times);
   return state;
 }
 
@@ -77,13 +79,7 @@ Result<void> WriterCore::recover() {
   if (!catalog_)
     for (ChangeSet& change : TRY(store_.recent_changes())) history_.add(std::move(change));
   Transaction transaction;
-  if (state_.signer) {
-    const auto names = state_.signer->all_names(*state_.version);
-    if (state_.signer->has_work(*state_.version, clock_.wall_now()))
-      TRY(sign_anew(names, transaction));
-    else
-      state_.signer->watch(*state_.version, clock_.wall_now());
-  }
+  TRY(state_.signer ? begin_signing(transaction) : end_signing(transaction));
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
   state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
@@ -129,20 +125,54 @@ Result<void> WriterCore::lapse_due(Transaction& transaction) {
   }
 }
 
-Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
-  if (!state_.signer) return {};
-  const auto names = state_.signer->take_due(clock_.wall_now(), kRenewalsAtOnce);
-  if (names.empty()) return {};
-  return sign_anew(names, transaction);
+bool WriterCore::has_backlog() const {
+  return healthy_ && state_.signer && state_.signer->has_backlog();
+}
+
+// The first portion at once, so that a small zone is signed before anybody sees it.
+Result<void> WriterCore::begin_signing(Transaction& transaction) {
+  state_.signer->look_through(*state_.version, clock_.wall_now());
+  return sign_what_is_due(transaction);
+}
+
+Result<void> WriterCore::end_signing(Transaction& transaction) {
+  if (config_.without_keys == WithoutKeys::keep || !has_dnssec_records(*state_.version)) return {};
+  const std::string zone = state_.version->apex().to_text();
+  if (config_.without_keys == WithoutKeys::refuse)
+    return errorf(
+        "%s is signed, but no dnssec_key is configured: its signatures would go stale. Name the "
+        "key; or, once the DS has been gone from the zone above for its TTL, say dnssec = remove; "
+        "or dnssec = keep where the zone was signed elsewhere and does not change here",
+        zone.c_str());
+  ZoneDraft draft(*state_.version);
+  for (const RRsetChange& change : remove_dnssec_records(*state_.version))
+    draft.remove(change.owner, change.type);
+  TRY(take_up(draft.finish(), transaction));
+  log::info("dnssec.removed", {{"zone", zone}, {"serial", state_.version->serial()}});
+  return {};
 }
 
 // One step of the zone in which nothing but the serial and signatures changes.
-Result<void> WriterCore::sign_anew(const std::vector<wire::Name>& names, Transaction& transaction) {
+Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
+  if (!state_.signer) return {};
+  const auto names = state_.signer->take_due(*state_.version, clock_.wall_now(), kRenewalsAtOnce);
+  if (names.empty()) return {};
   ZoneDraft draft(*state_.version);
   draft.raise_serial();
   TRY(take_up(draft.finish(), transaction, names));
-  log::info("zone.signed", {{"zone", state_.version->apex().to_text()}, {"names", names.size()}});
+  report_signing();
   return {};
+}
+
+void WriterCore::report_signing() {
+  const auto [done, total] = state_.signer->progress();
+  const SteadyTime now = clock_.steady_now();
+  if (total == 0 || (state_.signer->has_backlog() && next_report_ && now < *next_report_)) return;
+  next_report_ = now + kReportPause;
+  log::info("dnssec.signing", {{"zone", state_.version->apex().to_text()},
+                               {"serial", state_.version->serial()},
+                               {"count", done},
+                               {"total", total}});
 }
 
 void WriterCore::fail(const Error& error) {

@@ -34,6 +34,8 @@ class WriterCore {
   void process(std::vector<UpdateRequest> requests);
 
   std::optional<WallTime> next_due() const;
+  // There is more to be done at once, in portions: process() is to be called again.
+  bool has_backlog() const;
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
 
@@ -62,8 +64,10 @@ class WriterCore {
   void execute(const AuthenticatedRequest& request, UpdateAnswer& answer, Transaction& transaction);
   std::optional<Refusal> try_execute(const AuthenticatedRequest& request, UpdateAnswer& answer,
                                      Transaction& transaction);
+  Result<void> begin_signing(Transaction& transaction);
+  Result<void> end_signing(Transaction& transaction);
   Result<void> sign_what_is_due(Transaction& transaction);
-  Result<void> sign_anew(const std::vector<wire::Name>& names, Transaction& transaction);
+  void report_signing();
   Result<void> take_up(ChangeSet change, Transaction& transaction,
                        const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
@@ -82,6 +86,7 @@ class WriterCore {
   bool has_news_ = false;  // published, but nobody was told yet
   bool healthy_ = false;   // the state is the store's
   SteadyTime next_recovery_{};
+  std::optional<SteadyTime> next_report_;  // while a backlog of signatures is worked on
 };
 
 }  // namespace mutua::authority

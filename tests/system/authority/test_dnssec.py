@@ -269,3 +269,47 @@ def test_a_zone_that_was_not_signed_is_signed_at_the_next_start_and_a_new_key_re
         authority.start()
         check_with_all_tools(authority, tmp_path)
         assert len(first) == 1 and authority.rdatas("fed.test.", "DNSKEY").isdisjoint(first)
+
+
+def test_a_large_zone_answers_and_takes_updates_while_it_is_signed(tmp_path):
+    names = 12000
+    text = ZONE_TEXT + "".join(f"m{number} A 192.0.2.{number % 250}\n" for number in range(names))
+    with Authority(tmp_path, zone_text=text, options=[f"dnssec_key = {tmp_path}/zone.key", "transfer = 127.0.0.1"]) as authority:
+        # Ready before it is signed: nothing is said of DNSSEC yet, and everything else goes on.
+        assert not authority.rdatas("fed.test.", "DNSKEY")
+        update_at_random(authority, 3, 1, cuts=False)  # each goes between two of nearly fifty portions
+        assert not authority.rdatas("fed.test.", "DNSKEY"), "signed too soon to be tested"
+        query = dns.message.make_query("m7.fed.test.", "A", want_dnssec=True)
+        answer = dns.query.udp(query, "127.0.0.1", 5, authority.port)
+        assert [rrset.rdtype for rrset in answer.answer] == [dns.rdatatype.A]
+        # A crash in the midst costs nothing: what was signed stays so.
+        wait_until(lambda: "dnssec.signing" in authority.log(), 20, "the first portion")
+        authority.kill()
+        authority.start()
+        wait_until(lambda: authority.rdatas("fed.test.", "DNSKEY"), 60, "the zone is signed")
+        check_with_all_tools(authority, tmp_path)
+        counts = [line for line in authority.log().splitlines() if " dnssec.signing " in line]
+        assert counts[0].endswith(f"count=256 total={names + 11}"), counts[0]
+
+
+def test_without_its_key_a_signed_zone_is_not_served_until_that_is_meant(tmp_path):
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=["transfer = 127.0.0.1", f"dnssec_key = {tmp_path}/zone.key"]) as authority:
+        plain = {"SOA", "NS", "A", "TXT", "CNAME", "SRV", "DS"}
+        def types():
+            return {dns.rdatatype.to_text(rdata.rdtype) for _, _, rdata in transferred(authority).iterate_rdatas()}
+        assert types() > plain
+        authority.stop()
+        authority.options.pop()
+        with pytest.raises(AssertionError, match="is signed, but no dnssec_key is configured.*dnssec = remove"):
+            authority.start()
+        authority.options.append("dnssec = keep")
+        authority.start()
+        assert types() > plain
+        authority.stop()
+        authority.options[-1] = "dnssec = remove"
+        authority.start()
+        assert types() == plain  # the DS of a zone below is no part of this zone's signing
+        before = authority.serial()
+        authority.stop()
+        authority.start()
+        assert authority.serial() == before

@@ -77,6 +77,10 @@ TEST_F(AuthorityConfigTest, TheZonesKeyIsNamedNotMade) {
   EXPECT_EQ(config.dnssec_key, "/x/zone.key");
   EXPECT_EQ(config.dnssec_algorithm, trust::Algorithm::ecdsa_p256_sha256);
   EXPECT_THAT(error("dnssec_algorithm = rsa\n"), HasSubstr("a.conf:4: dnssec_algorithm: must be"));
+  EXPECT_EQ(read("dnssec = remove\n").value().writer.without_keys, WithoutKeys::remove);
+  EXPECT_EQ(read("dnssec = keep\n").value().writer.without_keys, WithoutKeys::keep);
+  EXPECT_THAT(error("dnssec = sign\n"), HasSubstr("a.conf:4: dnssec: must be keep or remove"));
+  EXPECT_THAT(error("dnssec_key = /x\ndnssec = keep\n"), HasSubstr("dnssec: has no use beside"));
 }
 
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
