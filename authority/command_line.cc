@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "authority/key_commands.h"
+
 namespace mutua::authority {
 namespace {
 
@@ -13,13 +15,14 @@ constexpr const char* kUsage =
     "usage: mutua-authority --config FILE [--check-config]\n"
     "       mutua-authority --config FILE import ZONEFILE\n"
     "       mutua-authority --config FILE explain SERVICE PORT/tcp|udp PEER\n"
-    "       mutua-authority --config FILE ds\n"
+    "       mutua-authority --config FILE keys generate|list|roll|ds-seen TAG|retire TAG|ds\n"
     "The nameserver of a Mutua federation.\n"
     "  --config FILE    the configuration, see mutua-authority(8)\n"
     "  --check-config   read the configuration, say what is wrong with it, and end\n"
     "  import           fill an empty database with a master file (RFC 1035)\n"
     "  explain          ask the running authority why it serves a replica, or does not\n"
-    "  ds               print the DS record of the zone's key, for the zone above\n"
+    "  keys             the keys that sign the zone: make the first, list all, make a successor,\n"
+    "                   say that the zone above has its DS, take one out of use, print the DS\n"
     "  --help, --version\n";
 
 CommandLine finished(int code) { return {code, {}, {}, {}}; }
@@ -32,9 +35,10 @@ CommandLine misused() {
 // False where the words after the options are no command.
 bool read_command(int count, char** words, CommandLine& line) {
   static const std::map<std::string, int> argument_counts{
-      {"serve", 0}, {"import", 1}, {"explain", 3}, {"ds", 0}};
+      {"serve", 0}, {"import", 1}, {"explain", 3}};
   line.command = count == 0 ? "serve" : words[0];
   if (count > 0) line.arguments.assign(words + 1, words + count);
+  if (line.command == "keys") return is_key_command(line.arguments);
   const auto known = argument_counts.find(line.command);
   return known != argument_counts.end() &&
          line.arguments.size() == static_cast<std::size_t>(known->second);

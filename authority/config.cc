@@ -76,20 +76,33 @@ Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) 
   return keys;
 }
 
-// Where the key is missing, the daemon makes it: reading a configuration changes nothing.
+Result<std::chrono::seconds> read_seconds(Config& file, std::string_view key,
+                                          std::chrono::seconds fallback) {
+  return std::chrono::ceil<std::chrono::seconds>(TRY(file.duration(key, fallback)));
+}
+
+// Where there is no key yet, the daemon makes it: reading a configuration changes nothing.
 Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
-  config.dnssec_key = TRY(file.text("dnssec_key", ""));
+  DnssecConfig& dnssec = config.dnssec;
+  dnssec.keys = TRY(file.text("dnssec_keys", ""));
   const std::string algorithm = TRY(file.text("dnssec_algorithm", "ed25519"));
   if (algorithm != "ed25519" && algorithm != "ecdsap256sha256")
     return file.error_at("dnssec_algorithm",
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
-  config.dnssec_algorithm =
+  dnssec.algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", std::chrono::seconds(0)));
+  if (lifetime.count() != 0) dnssec.roll.lifetime = lifetime;
+  dnssec.roll.parent_ds_ttl =
+      TRY(read_seconds(file, "dnssec_parent_ds_ttl", dnssec.roll.parent_ds_ttl));
+  dnssec.roll.propagation = TRY(read_seconds(file, "dnssec_propagation", dnssec.roll.propagation));
+  dnssec.parents = TRY(read_addresses(file, "dnssec_parent"));
+
   const std::string without = TRY(file.text("dnssec", ""));
   if (!without.empty() && without != "keep" && without != "remove")
     return file.error_at("dnssec", "must be keep or remove, not " + without);
-  if (!without.empty() && !config.dnssec_key.empty())
-    return file.error_at("dnssec", "has no use beside dnssec_key");
+  if (!without.empty() && !dnssec.keys.empty())
+    return file.error_at("dnssec", "has no use beside dnssec_keys");
   if (without == "keep") config.writer.without_keys = WithoutKeys::keep;
   if (without == "remove") config.writer.without_keys = WithoutKeys::remove;
   return {};

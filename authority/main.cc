@@ -1,9 +1,13 @@
 // mutua-authority: parse, construct, run. What stands later is destroyed earlier.
 
 #include <csignal>
+#include <optional>
 
 #include "authority/command_line.h"
 #include "authority/commands.h"
+#include "authority/dnssec/key_keeper.h"
+#include "authority/dnssec/parent_watch.h"
+#include "authority/key_commands.h"
 #include "authority/process.h"
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
@@ -44,9 +48,11 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   TRY(import_where_empty(store, config));
   std::unique_ptr<Notifier> notifier;  // set before the writer runs
   WriterConfig writer_config = config.writer;
-  if (!config.dnssec_key.empty())
-    writer_config.keys.emplace(
-        TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm)));
+  std::optional<KeyKeeper> keys;
+  if (!config.dnssec.keys.empty())
+    writer_config.keys = &keys.emplace(
+        TRY(KeyKeeper::create(config.dnssec.keys, config.zone, config.dnssec.algorithm,
+                              config.dnssec.roll, system_clock())));
   writer_config.published = [&notifier] { notifier->zone_changed(); };
   const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
   Catalog& catalog = writer->catalog();
@@ -66,9 +72,15 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
           return handle_control(catalog, config.writer.federation, request);
         }));
 
+  std::unique_ptr<ParentWatch> parent_watch;
+  if (!config.dnssec.keys.empty() && !config.dnssec.parents.empty())
+    parent_watch = TRY(ParentWatch::create(config.dnssec.keys, config.zone, config.dnssec.parents,
+                                           system_clock()));
+
   writer->start();
   server->start();
   notifier->start();
+  if (parent_watch) parent_watch->start();
   announce(*server, *catalog.current());
   int signal = 0;
   sigwait(&end_signals, &signal);
@@ -81,7 +93,7 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
 
 Result<void> run(const CommandLine& line) {
   if (line.command == "explain") return explain(line.config, line.arguments);
-  if (line.command == "ds") return print_ds(line.config);
+  if (line.command == "keys") return run_key_command(line.config, line.arguments, system_clock());
   const auto store = TRY(SqliteStore::open(line.config.database, line.config.zone));
   if (line.command == "import")
     return import_master_file(*store, line.config.zone, line.arguments.front());

@@ -27,7 +27,7 @@ ARROWS = {
     "authority/federation": ["authority/zone", "lib/trust"],
     "authority/update": ["authority/access"],
     "authority/store": ["authority/zone", "lib/trust"],
-    "authority/dnssec": ["authority/zone", "lib/trust"],
+    "authority/dnssec": ["authority/zone", "lib/trust", "lib/upstream"],
     "authority/writer": ["authority/update", "authority/dnssec"],
     "authority/transfer": ["authority/access"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",

@@ -22,15 +22,6 @@ Bytes dnskey_of(const trust::PublicKey& key) {
 ZoneKey::ZoneKey(trust::PrivateKey key)
     : key_(std::move(key)), dnskey_(dnskey_of(key_.public_key())), tag_(wire::key_tag(dnskey_)) {}
 
-Result<ZoneKey> ZoneKey::load_or_create(const std::filesystem::path& path,
-                                        trust::Algorithm algorithm) {
-  std::error_code problem;
-  if (std::filesystem::exists(path, problem)) return ZoneKey(TRY(trust::PrivateKey::load(path)));
-  auto key = TRY(trust::PrivateKey::generate(algorithm));
-  TRY(key.save(path));
-  return ZoneKey(std::move(key));
-}
-
 std::uint8_t ZoneKey::algorithm() const {
   return static_cast<std::uint8_t>(key_.public_key().algorithm());
 }

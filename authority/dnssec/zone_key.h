@@ -18,10 +18,6 @@ class ZoneKey {
  public:
   explicit ZoneKey(trust::PrivateKey key);
 
-  // The key in this file (PKCS#8 PEM, mode 0600), or a new one that is put there.
-  static Result<ZoneKey> load_or_create(const std::filesystem::path& path,
-                                        trust::Algorithm algorithm);
-
   const Bytes& dnskey() const { return dnskey_; }  // RDATA, RFC 4034 section 2
   std::uint16_t tag() const { return tag_; }
   std::uint8_t algorithm() const;
@@ -30,6 +26,7 @@ class ZoneKey {
   Bytes ds(const wire::Name& zone) const;
   std::string ds_text(const wire::Name& zone) const;
 
+  Result<void> save(const std::filesystem::path& path) const { return key_.save(path); }
   Bytes sign(BytesView message) const { return key_.sign(message); }
 
  private:

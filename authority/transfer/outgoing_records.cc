@@ -25,8 +25,7 @@ class WholeZone final : public OutgoingRecords {
       if (rrset_ < rrsets_.size()) {
         const RRset& rrset = rrsets_[rrset_];
         const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
-        if (!is_at_end)
-          return OutgoingRecord{owner_, rrset.type, rrset.ttl, rrset.rdatas[rdata_++]};
+        if (!is_at_end) return next_of(rrset);
         ++rrset_;
         rdata_ = 0;
         continue;
@@ -42,6 +41,11 @@ class WholeZone final : public OutgoingRecords {
   }
 
  private:
+  OutgoingRecord next_of(const RRset& rrset) {
+    const Bytes& rdata = rrset.rdatas[rdata_++];
+    return {owner_, rrset.type, ttl_of(rrset, rdata), rdata};
+  }
+
   const std::shared_ptr<const ZoneVersion> version_;
   NameTrie<ZoneNode>::Iterator nodes_;
   const wire::Name* owner_ = nullptr;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "authority/access/tsig_key.h"
-#include "authority/dnssec/key_set.h"
+#include "authority/dnssec/key_keeper.h"
 #include "authority/dnssec/rrsig.h"
 #include "authority/federation/policy.h"
 #include "authority/store/zone_store.h"
@@ -42,7 +42,8 @@ enum class WithoutKeys {
 
 struct WriterConfig {
   std::vector<TsigKey> tsig_keys;
-  std::optional<KeySet> keys;  // the zone is signed with them
+  KeyKeeper* keys =
+      nullptr;  // the zone is signed with them; outlives the writer, which alone uses it
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
   FederationPolicy federation;

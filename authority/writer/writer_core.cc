@@ -16,6 +16,7 @@ constexpr std::size_t kLapsesAtOnce = 1000;   // one change set each
 constexpr std::size_t kRenewalsAtOnce = 256;  // names: ten to twenty milliseconds of signing
 constexpr std::chrono::seconds kRecoveryPause(1);
 constexpr std::chrono::seconds kReportPause(1);
+constexpr std::chrono::milliseconds kKeyPause(900);  // the writer wakes once a second, at least
 
 Refusal out_of_order() {
   return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
@@ -68,7 +69,7 @@ Result<WriterCore::State> WriterCore::load() const {
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays);
   state.index = FederationIndex(*state.version);
-  if (config_.keys) state.signer.emplace(*config_.keys, config_.signature_times);
+  if (config_.keys) state.signer.emplace(config_.keys->on_duty(), config_.signature_times);
   return state;
 }
 
@@ -140,8 +141,8 @@ Result<void> WriterCore::end_signing(Transaction& transaction) {
   const std::string zone = state_.version->apex().to_text();
   if (config_.without_keys == WithoutKeys::refuse)
     return errorf(
-        "%s is signed, but no dnssec_key is configured: its signatures would go stale. Name the "
-        "key; or, once the DS has been gone from the zone above for its TTL, say dnssec = remove; "
+        "%s is signed, but no dnssec_keys are configured: its signatures would go stale. Name "
+        "them; or, once the DS has been gone from the zone above for its TTL, say dnssec = remove; "
         "or dnssec = keep where the zone was signed elsewhere and does not change here",
         zone.c_str());
   ZoneDraft draft(*state_.version);
@@ -162,6 +163,16 @@ Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
   TRY(take_up(draft.finish(), transaction, names));
   report_signing();
   return {};
+}
+
+// On the version that is stored and published: what the keepers of caches can have seen.
+void WriterCore::tend_keys() {
+  const SteadyTime now = clock_.steady_now();
+  if (!state_.signer || now < next_key_tick_) return;
+  next_key_tick_ = now + kKeyPause;
+  if (!config_.keys->tick(*state_.version, !state_.signer->has_backlog())) return;
+  state_.signer->set_keys(config_.keys->on_duty());
+  state_.signer->look_through(*state_.version, clock_.wall_now());
 }
 
 void WriterCore::report_signing() {
@@ -191,6 +202,7 @@ void WriterCore::try_to_recover() {
 
 void WriterCore::process(std::vector<UpdateRequest> requests) {
   if (!healthy_) try_to_recover();
+  if (healthy_) tend_keys();
   Group group;
   const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
   if (healthy_) {

@@ -68,6 +68,7 @@ class WriterCore {
   Result<void> end_signing(Transaction& transaction);
   Result<void> sign_what_is_due(Transaction& transaction);
   void report_signing();
+  void tend_keys();
   Result<void> take_up(ChangeSet change, Transaction& transaction,
                        const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
@@ -86,6 +87,7 @@ class WriterCore {
   bool has_news_ = false;  // published, but nobody was told yet
   bool healthy_ = false;   // the state is the store's
   SteadyTime next_recovery_{};
+  SteadyTime next_key_tick_{};
   std::optional<SteadyTime> next_report_;  // while a backlog of signatures is worked on
 };
 
