@@ -98,6 +98,12 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   dnssec.roll.propagation = TRY(read_seconds(file, "dnssec_propagation", dnssec.roll.propagation));
   dnssec.parents = TRY(read_addresses(file, "dnssec_parent"));
 
+  const std::string digest = TRY(file.text("zonemd", "off"));
+  if (digest != "off") {
+    const auto pause = parse_duration(digest);
+    if (!pause) return file.error_at("zonemd", "must be off or a duration: " + digest);
+    config.writer.digest_pause = *pause;
+  }
   const std::string without = TRY(file.text("dnssec", ""));
   if (!without.empty() && without != "keep" && without != "remove")
     return file.error_at("dnssec", "must be keep or remove, not " + without);

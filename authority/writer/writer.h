@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -46,6 +47,9 @@ struct WriterConfig {
       nullptr;  // the zone is signed with them; outlives the writer, which alone uses it
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
+  // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole
+  // zone, and updates wait for it. Whatever changes the zone takes the old one out. Nothing: none.
+  std::optional<std::chrono::milliseconds> digest_pause;
   FederationPolicy federation;
   std::size_t queue_limit = 4096;  // requests that wait; one source gets a quarter of it
   std::size_t group_limit = 64;    // requests that share one durable commit

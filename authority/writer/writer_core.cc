@@ -6,6 +6,7 @@
 
 #include "authority/access/policy.h"
 #include "authority/dnssec/unsign.h"
+#include "authority/dnssec/zone_digest.h"
 #include "authority/federation/derive.h"
 #include "base/log.h"
 
@@ -175,6 +176,48 @@ void WriterCore::tend_keys() {
   state_.signer->look_through(*state_.version, clock_.wall_now());
 }
 
+// A digest costs as much as the whole zone is large. However short the configured pause, at most a
+// twentieth of the writer's time goes into digests.
+Result<void> WriterCore::digest_when_due(Transaction& transaction) {
+  constexpr int kLargestShare = 20;
+  const SteadyTime begin = clock_.steady_now();
+  const bool is_settled = !state_.signer || !state_.signer->has_backlog();
+  if (!config_.digest_pause || !is_settled || begin < next_digest_ ||
+      state_.version->find(state_.version->apex(), wire::RRType::zonemd))
+    return {};
+  ChangeSet change = TRY(with_digest());
+  state_.version = TRY(state_.version->apply(change));
+  transaction.changes.push_back(std::move(change));
+  const auto cost = std::chrono::ceil<std::chrono::milliseconds>(clock_.steady_now() - begin);
+  next_digest_ = clock_.steady_now() + std::max(*config_.digest_pause, kLargestShare * cost);
+  log::info("zonemd.made", {{"zone", state_.version->apex().to_text()},
+                            {"serial", state_.version->serial()},
+                            {"milliseconds", cost.count()}});
+  return {};
+}
+
+// One step with nothing but a new serial and its digest. The digest covers the signatures of that
+// step, all but its own: at first a placeholder stands there, so that everything else is final.
+Result<ChangeSet> WriterCore::with_digest() {
+  const ZoneVersion& base = *state_.version;
+  const wire::Name& apex = base.apex();
+  ZoneDraft draft(base);
+  draft.raise_serial();
+  ChangeSet change = draft.finish();
+  const auto raised = TRY(base.apply(change));
+  change.changes.push_back({apex, wire::RRType::zonemd, std::nullopt,
+                            make_zonemd(*raised, Bytes(trust::Sha384::kSize))});
+  const auto unsigned_step = TRY(base.apply(change));
+  change = sign(base, *unsigned_step, std::move(change), {});
+  const auto held = TRY(base.apply(change));  // final, but for the digest and its signature
+  ChangeSet last{change.to, change.to, {}};
+  last.changes.push_back({apex, wire::RRType::zonemd, *held->find(apex, wire::RRType::zonemd),
+                          make_zonemd(*held, zone_digest(*held))});
+  const auto digested = TRY(held->apply(last));
+  last = sign(*held, *digested, std::move(last), {});
+  return combine(std::move(change), std::move(last.changes));
+}
+
 void WriterCore::report_signing() {
   const auto [done, total] = state_.signer->progress();
   const SteadyTime now = clock_.steady_now();
@@ -210,6 +253,9 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
   }
   if (healthy_) {
     if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
+  }
+  if (healthy_ && requests.empty()) {
+    if (auto done = digest_when_due(group.transaction); !done.ok()) fail(done.error());
   }
   std::vector<Pending> pending;
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
@@ -356,14 +402,27 @@ Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
     change = combine(std::move(change), std::move(derived));
     next = TRY(state_.version->apply(change));
   }
+  // A digest of what the zone was would only mislead.
+  if (const RRset* digest = state_.version->find(next->apex(), wire::RRType::zonemd)) {
+    change =
+        combine(std::move(change), {{next->apex(), wire::RRType::zonemd, *digest, std::nullopt}});
+    next = TRY(state_.version->apply(change));
+  }
   if (state_.signer) {
-    auto made = state_.signer->sign(*state_.version, *next, change, look_at, clock_.wall_now());
-    change = combine(std::move(change), std::move(made));
+    change = sign(*state_.version, *next, std::move(change), look_at);
     next = TRY(state_.version->apply(change));
   }
   state_.version = std::move(next);
   transaction.changes.push_back(std::move(change));
   return {};
+}
+
+// The change that led from `base` to `next`, and what it takes that the zone is signed then.
+ChangeSet WriterCore::sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
+                           const std::vector<wire::Name>& look_at) {
+  if (!state_.signer) return change;
+  auto made = state_.signer->sign(base, next, change, look_at, clock_.wall_now());
+  return combine(std::move(change), std::move(made));
 }
 
 void WriterCore::take_up(LeaseChanges changes, Transaction& transaction) {

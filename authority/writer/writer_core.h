@@ -69,6 +69,10 @@ class WriterCore {
   Result<void> sign_what_is_due(Transaction& transaction);
   void report_signing();
   void tend_keys();
+  Result<void> digest_when_due(Transaction& transaction);
+  Result<ChangeSet> with_digest();
+  ChangeSet sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
+                 const std::vector<wire::Name>& look_at);
   Result<void> take_up(ChangeSet change, Transaction& transaction,
                        const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
@@ -87,7 +91,7 @@ class WriterCore {
   bool has_news_ = false;  // published, but nobody was told yet
   bool healthy_ = false;   // the state is the store's
   SteadyTime next_recovery_{};
-  SteadyTime next_key_tick_{};
+  SteadyTime next_key_tick_{}, next_digest_{};
   std::optional<SteadyTime> next_report_;  // while a backlog of signatures is worked on
 };
 

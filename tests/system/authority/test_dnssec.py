@@ -357,3 +357,29 @@ def test_keys_are_rolled_by_command_and_out_of_turn(tmp_path):
         wait_until(lambda: {text.split()[0] for text in authority.rdatas("fed.test.", "CDS")} == {new}, 20, "its CDS")
         check_with_all_tools(authority, tmp_path)
         assert ds_of(authority).split()[3] == new
+
+
+def digest_of(authority):
+    found = authority.rdatas("fed.test.", "ZONEMD")
+    return next(iter(found)).split() if found else None
+
+
+@pytest.mark.parametrize("is_signed", (False, True))
+def test_a_quiet_zone_carries_its_digest_and_a_changed_one_none(tmp_path, is_signed):
+    """RFC 8976; whatever names, glue, cuts and cases there are."""
+    verify = need("ldns-verify-zone")
+    options = ["transfer = 127.0.0.1", "zonemd = 1s"] + ([f"dnssec_keys = {tmp_path}/keys"] if is_signed else [])
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=options) as authority:
+        for seed in range(3):
+            serial, scheme, algorithm, *_ = wait_until(lambda: digest_of(authority), 20, "a digest")
+            assert (int(serial), scheme, algorithm) == (authority.serial(), "1", "1")
+            path = master_file(authority, tmp_path)
+            done = subprocess.run([verify, "-ZZ" if is_signed else "-Z", str(path)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr + path.read_text()[:3000]
+            changed = path.read_text().replace("192.0.2.3", "192.0.2.33")
+            (tmp_path / "changed").write_text(changed)
+            assert subprocess.run([verify, "-Z", str(tmp_path / "changed")], capture_output=True).returncode != 0
+            update_at_random(authority, 40, seed)
+            # A digest of what was would say that what is is wrong.
+            found = digest_of(authority)
+            assert found is None or int(found[0]) == authority.serial()
