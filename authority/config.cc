@@ -145,6 +145,35 @@ Result<NotifyTarget> read_target(const std::string& text, const std::vector<Tsig
   return NotifyTarget{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
 }
 
+// "address[:port] key|unsigned"
+Result<Primary> read_primary(const std::string& text, const std::vector<TsigKey>& keys) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return Error("expected: address, and a key or unsigned");
+  if (text.substr(space + 1) == "unsigned")
+    return Primary{TRY(SocketAddress::parse(text.substr(0, space), kDnsPort)), std::nullopt};
+  WithKey read = TRY(read_with_key(text, keys));
+  return Primary{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
+}
+
+// What only a primary has.
+Result<void> read_primaries(Config& file, AuthorityConfig& config) {
+  for (const std::string& text : file.list("primary")) {
+    auto primary = read_primary(text, config.transfer.keys);
+    if (!primary) return file.error_at("primary", primary.error().message());
+    config.follower.primaries.push_back(*std::move(primary));
+  }
+  if (config.follower.primaries.empty()) return {};
+  const std::pair<const char*, bool> others[] = {
+      {"zone_file", !config.zone_file.empty()},
+      {"tsig_key", !config.writer.tsig_keys.empty()},
+      {"dnssec_keys", !config.dnssec.keys.empty()},
+      {"dnssec", config.writer.without_keys != WithoutKeys::refuse},
+      {"zonemd", config.writer.digest_pause.has_value()}};
+  for (const auto& [key, is_given] : others)
+    if (is_given) return file.error_at(key, "has no use on a secondary (primary is given)");
+  return {};
+}
+
 Result<void> read_transfer(Config& file, TransferConfig& config) {
   config.keys = TRY(read_tsig_keys(file, "transfer_key"));
   for (const std::string& text : file.list("transfer")) {
@@ -176,6 +205,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
   TRY(read_dnssec(file, config));
+  TRY(read_primaries(file, config));
   FederationPolicy& policy = config.writer.federation;
   policy.require_trusted_base =
       TRY(file.yes_no("require_trusted_base", policy.require_trusted_base));

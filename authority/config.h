@@ -5,6 +5,7 @@
 
 #include "authority/dnssec/key_roll.h"
 #include "authority/server/server.h"
+#include "authority/transfer/follower.h"
 #include "authority/transfer/transfer_rules.h"
 #include "authority/writer/writer.h"
 #include "base/config.h"
@@ -33,6 +34,7 @@ struct AuthorityConfig {
   UnknownNames unknown_names = UnknownNames::refuse;
   std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
   WriterConfig writer;
+  FollowerConfig follower;  // with primaries: the zone is written there, and this is a secondary
   TransferConfig transfer;
   DnssecConfig dnssec;
 };

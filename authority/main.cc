@@ -1,12 +1,9 @@
 // mutua-authority: parse, construct, run. What stands later is destroyed earlier.
 
 #include <csignal>
-#include <optional>
 
 #include "authority/command_line.h"
 #include "authority/commands.h"
-#include "authority/dnssec/key_keeper.h"
-#include "authority/dnssec/parent_watch.h"
 #include "authority/key_commands.h"
 #include "authority/process.h"
 #include "authority/server/forwarder.h"
@@ -14,7 +11,7 @@
 #include "authority/store/sqlite_store.h"
 #include "authority/transfer/notifier.h"
 #include "authority/transfer/transfer_service.h"
-#include "authority/writer/writer.h"
+#include "authority/zone_source.h"
 #include "base/log.h"
 #include "control/control.h"
 
@@ -22,13 +19,6 @@ namespace mutua::authority {
 namespace {
 
 constexpr std::chrono::seconds kUpstreamPatience{4};  // less than most stub resolvers'
-
-Taker updates_to(Writer& writer) {
-  return [&writer](Handover handover) {
-    return writer.submit({std::move(handover.message), handover.source,
-                          handover.transport == Transport::tcp, std::move(handover.reply)});
-  };
-}
 
 Taker questions_to(Forwarder* forwarder) {
   if (!forwarder) return {};
@@ -45,25 +35,18 @@ TransferTaker transfers_from(const TransferService& service, const TransferConfi
 Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   const sigset_t end_signals = block_end_signals();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
-  TRY(import_where_empty(store, config));
-  std::unique_ptr<Notifier> notifier;  // set before the writer runs
-  WriterConfig writer_config = config.writer;
-  std::optional<KeyKeeper> keys;
-  if (!config.dnssec.keys.empty())
-    writer_config.keys = &keys.emplace(
-        TRY(KeyKeeper::create(config.dnssec.keys, config.zone, config.dnssec.algorithm,
-                              config.dnssec.roll, system_clock())));
-  writer_config.published = [&notifier] { notifier->zone_changed(); };
-  const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
-  Catalog& catalog = writer->catalog();
+  std::unique_ptr<Notifier> notifier;  // set before the source runs
+  const auto source =
+      TRY(ZoneSource::create(config, store, [&notifier] { notifier->zone_changed(); }));
+  Catalog& catalog = source->catalog();
   notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
-  const TransferService transfers(config.transfer, catalog, writer->history(), system_clock());
+  const TransferService transfers(config.transfer, catalog, source->history(), system_clock());
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
   const auto server =
-      TRY(Server::create(config.server, catalog, updates_to(*writer), questions_to(forwarder.get()),
+      TRY(Server::create(config.server, catalog, source->taker(), questions_to(forwarder.get()),
                          transfers_from(transfers, config.transfer)));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
@@ -72,20 +55,14 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
           return handle_control(catalog, config.writer.federation, request);
         }));
 
-  std::unique_ptr<ParentWatch> parent_watch;
-  if (!config.dnssec.keys.empty() && !config.dnssec.parents.empty())
-    parent_watch = TRY(ParentWatch::create(config.dnssec.keys, config.zone, config.dnssec.parents,
-                                           system_clock()));
-
-  writer->start();
+  source->start();
   server->start();
   notifier->start();
-  if (parent_watch) parent_watch->start();
   announce(*server, *catalog.current());
   int signal = 0;
   sigwait(&end_signals, &signal);
   log::info("authority.ending", {{"signal", signal}});
-  writer->stop();  // first, so that what it took is answered
+  source->stop();  // first, so that what it took is answered
   notifier->stop();
   server->stop();
   return {};

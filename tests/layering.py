@@ -29,7 +29,7 @@ ARROWS = {
     "authority/store": ["authority/zone", "lib/trust"],
     "authority/dnssec": ["authority/zone", "lib/trust", "lib/upstream"],
     "authority/writer": ["authority/update", "authority/dnssec"],
-    "authority/transfer": ["authority/access"],
+    "authority/transfer": ["authority/access", "authority/dnssec"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
                          "authority/writer", "lib/upstream"],
     "authority": ["authority/server", "lib/control"],

@@ -13,7 +13,7 @@ enum class RequestKind {
   silent,     // shorter than a header, or a response: answering it could loop
   malformed,  // FORMERR
   query,      // a standard query with one question
-  update,     // RFC 2136: the write side's; only the header was read
+  update,     // RFC 2136, and NOTIFY: the write side's; only the header was read
   other,      // an opcode that is not served: NOTIMP
 };
 

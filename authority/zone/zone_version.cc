@@ -300,6 +300,12 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
   return next;
 }
 
+std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& version) {
+  std::unique_ptr<ZoneVersion> copy(new ZoneVersion(version));
+  copy->is_expired_ = true;
+  return copy;
+}
+
 void ZoneVersion::for_each(
     const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const {
   nodes_.for_each([&](const ZoneNode& node) {

@@ -31,6 +31,10 @@ class ZoneVersion {
   static Result<std::shared_ptr<const ZoneVersion>> create(wire::Name apex,
                                                            std::vector<OwnedRRset> rrsets);
 
+  // The same version, too old to be believed: it answers SERVFAIL, and is not transferred.
+  static std::shared_ptr<const ZoneVersion> expired(const ZoneVersion& version);
+  bool is_expired() const { return is_expired_; }
+
   const wire::Name& apex() const { return apex_; }
   const FoldedName& folded_apex() const { return folded_apex_; }
   std::uint32_t serial() const { return serial_; }
@@ -88,6 +92,7 @@ class ZoneVersion {
   NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
   NameOrder nsec_owners_;
   bool is_signed_ = false;
+  bool is_expired_ = false;
   RRset negative_soa_rrset_;
   Bytes negative_soa_;  // by make_ready
 };

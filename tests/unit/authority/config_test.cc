@@ -91,6 +91,24 @@ TEST_F(AuthorityConfigTest, TheZonesKeysAreNamedNotMade) {
   EXPECT_THAT(error("dnssec_keys = /x\ndnssec = keep\n"), HasSubstr("dnssec: has no use beside"));
 }
 
+TEST_F(AuthorityConfigTest, ASecondaryNamesItsPrimariesAndTheirKeys) {
+  const std::string key = "transfer_key = k hmac-sha256 " + secret_.string() + "\n";
+  const auto config =
+      read(key + "primary = 192.0.2.1 k\nprimary = [2001:db8::1]:5353 unsigned\n").value();
+  ASSERT_THAT(config.follower.primaries, SizeIs(2));
+  EXPECT_EQ(config.follower.primaries[0].key->name.to_text(), "k.");
+  EXPECT_EQ(config.follower.primaries[0].address.port(), 53);
+  EXPECT_FALSE(config.follower.primaries[1].key);
+  EXPECT_THAT(error("primary = 192.0.2.1\n"),
+              HasSubstr("a.conf:4: primary: expected: address, and"));
+  EXPECT_THAT(error("primary = 192.0.2.1 k\n"), HasSubstr("no transfer_key has the name k"));
+  EXPECT_THAT(error("primary = nowhere unsigned\n"), HasSubstr("a.conf:4: primary: "));
+  for (const char* other :
+       {"zone_file = x\n", "dnssec_keys = x\n", "dnssec = keep\n", "zonemd = 1h\n"})
+    EXPECT_THAT(error(std::string(other) + "primary = 192.0.2.1 unsigned\n"),
+                HasSubstr("has no use on a secondary"));
+}
+
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {
   const auto config =
       read(
