@@ -52,6 +52,11 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const auto pool = Ipv4Range::parse(TRY(file.text("pool", "127.192.0.0/10")));
   if (!pool) return file.error_at("pool", pool.error().message());
   config.pool = *pool;
+  if (const std::string text = TRY(file.text("pool6", "none")); text != "none") {
+    const auto pool6 = Ipv6Prefix::parse(text);
+    if (!pool6) return file.error_at("pool6", pool6.error().message());
+    config.pool6 = *pool6;
+  }
   TRY(file.finish());
   if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
   if (config.stub_listen.empty()) return config;

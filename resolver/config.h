@@ -6,7 +6,7 @@
 #include "base/config.h"
 #include "base/socket_address.h"
 #include "resolver/discovery/discovery.h"
-#include "resolver/redirect/ipv4_pool.h"
+#include "resolver/redirect/ipv6_prefix.h"
 #include "wire/name.h"
 
 namespace mutua::resolver {
@@ -20,6 +20,7 @@ struct ResolverConfig {
   std::vector<SocketAddress> stub_listen;
   std::filesystem::path socket_folder, control_socket;
   Ipv4Range pool;
+  std::optional<Ipv6Prefix> pool6;
 };
 
 // `resolv_conf` is the text that names the upstreams where the file has none.

@@ -10,8 +10,10 @@
 #include "resolver/command_line.h"
 #include "resolver/event_loop/signal_watch.h"
 #include "resolver/local_api/control_commands.h"
+#include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
+#include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
 #include "upstream/upstream.h"
 
@@ -56,10 +58,27 @@ RelaySettings relay_settings() {
   return settings;
 }
 
+// Addresses of a range that this machine does not have yet need a route to the loopback interface.
+Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
+  std::vector<LocalRoute> routes;
+  const auto make_local = [&](const SocketAddress& network, unsigned prefix_length,
+                              const SocketAddress& one_of_it) -> Result<void> {
+    if (!is_local(one_of_it)) routes.push_back(TRY(LocalRoute::add(network, prefix_length)));
+    return {};
+  };
+  const Ipv4 first{config.pool.first.value + 1};
+  TRY(make_local(config.pool.first.with_port(0), config.pool.prefix_length, first.with_port(0)));
+  if (config.pool6) {
+    TRY(make_local(config.pool6->with(Ipv4{}, 0), 96, config.pool6->with(first, 0)));
+  }
+  return routes;
+}
+
 Result<void> run(const ResolverConfig& config) {
   const auto loop = TRY(EventLoop::create());
   const auto signals = TRY(SignalWatch::create(*loop, {SIGTERM, SIGINT}));
   std::filesystem::create_directories(config.socket_folder);
+  const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
   auto authority = TRY(upstream::Upstream::create(config.authorities, kAuthorityPatience));
   std::unique_ptr<upstream::Upstream> real_dns;
@@ -70,8 +89,12 @@ Result<void> run(const ResolverConfig& config) {
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
-  Names names({}, *loop, discovery, *relay, std::move(book));
-  const auto nss = TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names));
+  const auto table = TRY(NameTable::create({config.zone, config.lookaside, config.pool6}, *loop));
+  NamesSettings names_settings;
+  names_settings.ipv6 = config.pool6;
+  Names names(names_settings, *loop, discovery, *relay, *table, std::move(book));
+  const auto nss =
+      TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
   std::unique_ptr<StubServer> stub;
   if (real_dns) {
     stub = TRY(StubServer::create(

@@ -204,6 +204,10 @@ class ThreadedRelay final : public Relay {
     // What accept() gives inherits these.
     if (tcp) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    // IPv6 does not take a local route for leave to bind.
+    if (local.family() == AF_INET6) {
+      setsockopt(socket.get(), SOL_IPV6, IPV6_FREEBIND, &on, sizeof on);
+    }
     if (bind(socket.get(), local.data(), local.size()) != 0) return errno_error(errno, what);
     if (tcp && listen(socket.get(), kBacklog) != 0) return errno_error(errno, what);
     auto listener = std::make_shared<Listener>();
