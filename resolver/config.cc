@@ -57,6 +57,15 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
     if (!pool6) return file.error_at("pool6", pool6.error().message());
     config.pool6 = *pool6;
   }
+  const std::string redirect = TRY(file.text("redirect", "auto"));
+  if (redirect == "kernel") {
+    config.redirect = RedirectMode::kernel;
+  } else if (redirect == "relay") {
+    config.redirect = RedirectMode::relay;
+  } else if (redirect != "auto") {
+    return file.error_at("redirect", "expected auto, kernel or relay");
+  }
+  config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());
   if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
   if (config.stub_listen.empty()) return config;

@@ -5,16 +5,19 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "control/control.h"
 #include "resolver/command_line.h"
 #include "resolver/event_loop/signal_watch.h"
+#include "resolver/kernel_redirect/kernel_redirect.h"
 #include "resolver/local_api/control_commands.h"
 #include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
 #include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
+#include "resolver/service/connect_routes.h"
 #include "upstream/upstream.h"
 
 namespace mutua::resolver {
@@ -74,6 +77,20 @@ Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
   return routes;
 }
 
+// Null: connections go through the relay.
+Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config) {
+  if (config.redirect == RedirectMode::relay) return std::unique_ptr<KernelRedirect>();
+  KernelRedirectSettings settings{config.cgroup, config.pool, config.pool6};
+  if (settings.cgroup.empty()) {
+    const auto mounts = read_file("/proc/self/mountinfo", 4 << 20);
+    if (mounts) settings.cgroup = cgroup_root_in(as_text(*mounts));
+  }
+  auto made = KernelRedirect::create(settings);
+  if (made || config.redirect == RedirectMode::kernel) return made;
+  log::info("kernel_redirect.unavailable", {{"cause", made.error().message()}});
+  return std::unique_ptr<KernelRedirect>();
+}
+
 Result<void> run(const ResolverConfig& config) {
   const auto loop = TRY(EventLoop::create());
   const auto signals = TRY(SignalWatch::create(*loop, {SIGTERM, SIGINT}));
@@ -95,18 +112,23 @@ Result<void> run(const ResolverConfig& config) {
   Names names(names_settings, *loop, discovery, *relay, *table, std::move(book));
   const auto nss =
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
+  const auto kernel = TRY(make_kernel_redirect(config));
+  std::optional<ConnectRoutes> routes_in_kernel;
+  if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;
   if (real_dns) {
     stub = TRY(StubServer::create(
         config.stub_listen, *loop,
         {names, discovery, ask_through(*authority), ask_through(*real_dns), config.zone}));
   }
-  ControlCommands commands({*loop, discovery, health, chooser, names, *relay});
+  ControlCommands commands({*loop, discovery, health, chooser, names, *relay,
+                            routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
       config.control_socket, 0666,
       [&](const auto& request, const auto&) { return commands.handle(request); }));
 
   names.begin();
+  if (routes_in_kernel) TRY(routes_in_kernel->begin());
   std::puts("ready");
   std::fflush(stdout);
   loop->run();

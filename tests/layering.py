@@ -41,8 +41,9 @@ ARROWS = {
     "resolver/redirect": ["resolver/choice", "resolver/event_loop"],
     "resolver/service": ["resolver/discovery", "resolver/redirect"],
     "resolver/local_api": ["resolver/service", "lib/local_protocol", "lib/control"],
+    "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
-    "resolver": ["resolver/local_api", "lib/stub_client", "lib/upstream"],
+    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "lib/stub_client", "lib/upstream"],
 
     "nss_module": ["lib/local_protocol"],
 
@@ -69,6 +70,7 @@ ONLY_IN = {
     r"ares\.h": ["lib/upstream"],
     r"sqlite3\.h": ["authority/store"],
     r"slirp/": ["peer/ports"],
+    r"bpf/": ["resolver/kernel_redirect"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],
 }

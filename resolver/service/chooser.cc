@@ -80,6 +80,22 @@ void Chooser::failed(const SocketAddress& peer, const std::string& reason) {
   });
 }
 
+std::vector<Chooser::Proven> Chooser::proven(const Target& target) {
+  const auto host = wire::Name::parse(target.host);
+  const auto known = host ? discovery_.find_cached(*host, target.port) : std::nullopt;
+  if (!known || !known->ok()) return {};
+  const std::vector<Candidate>& candidates = ***known;
+  const std::vector<Health> health = health_.find(addresses_of(candidates));
+  std::vector<Proven> proven;
+  for (const Ranked& ranked :
+       rank(candidates, health, policy_, draws_.load(), clock_.steady_now())) {
+    const Health& one = health[ranked.index];
+    if (ranked.standing != Standing::measured || one.consecutive_failures > 0) break;
+    proven.push_back({candidates[ranked.index].address, *one.smoothed_rtt});
+  }
+  return proven;
+}
+
 std::vector<ExplainedCandidate> Chooser::explained(const std::vector<Candidate>& candidates) {
   const SteadyTime now = clock_.steady_now();
   const std::vector<Health> health = health_.find(addresses_of(candidates));

@@ -35,6 +35,15 @@ class Chooser final : public PeerChooser {
   void succeeded(const SocketAddress& peer) override;
   void failed(const SocketAddress& peer, const std::string& reason) override;
 
+  // The peers of `target` that need no relay, the best first: those that come before every one that
+  // is held down, still to be visited, or has not answered since it last failed. Empty where the list
+  // is not at hand.
+  struct Proven {
+    SocketAddress address;
+    std::chrono::microseconds rtt;
+  };
+  std::vector<Proven> proven(const Target& target);
+
   // The best first.
   std::vector<ExplainedCandidate> explained(const std::vector<Candidate>& candidates);
 

@@ -209,6 +209,19 @@ std::optional<std::string> Names::name_of(const SocketAddress& address) const {
   return entry->name;
 }
 
+std::map<std::pair<Ipv4, std::uint16_t>, Target> Names::tcp_services() const {
+  std::map<std::pair<Ipv4, std::uint16_t>, Target> services;
+  for (const auto& [name, opened] : opened_) {
+    const auto* entry = book_.find(name);
+    if (entry == nullptr) continue;
+    for (const auto& [port, listeners] : opened.listeners) {
+      if (port.transport != Transport::tcp) continue;
+      services.emplace(std::pair(entry->address, port.port), Target{opened.canonical, port});
+    }
+  }
+  return services;
+}
+
 Names::Counts Names::counts() const { return {opened_.size(), listener_count_}; }
 
 }  // namespace mutua::resolver

@@ -56,6 +56,9 @@ class Names {
   std::optional<std::string> name_of(const SocketAddress& address) const;
   bool is_synthetic(const SocketAddress& address) const { return synthetic(address).has_value(); }
 
+  // What a connection to each open (synthetic IPv4 address, TCP port) is for.
+  std::map<std::pair<Ipv4, std::uint16_t>, Target> tcp_services() const;
+
   struct Counts {
     std::size_t names = 0, listeners = 0;
   };

@@ -51,6 +51,16 @@ TEST(ResolverConfig, AnIpv6PoolIsASlash96OfUnicastAddresses) {
   }
 }
 
+TEST(ResolverConfig, TheRedirectIsChosenByItselfUnlessForced) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
+  EXPECT_TRUE(with("")->cgroup.empty());
+  EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
+  EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");
+  EXPECT_EQ(with("redirect = relay\n")->redirect, RedirectMode::relay);
+  EXPECT_FALSE(with("redirect = maybe\n").ok());
+}
+
 TEST(ResolverConfig, MistakesNameTheirLine) {
   const auto problem = [](const std::string& text) {
     const auto config = read(text);

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "resolver/redirect/connect_redirect.h"
+#include "resolver/redirect/ipv6_prefix.h"
+
+namespace mutua::resolver {
+
+struct KernelRedirectSettings {
+  std::filesystem::path cgroup;  // whose programs are redirected, with all groups below it
+  Ipv4Range pool;
+  std::optional<Ipv6Prefix> pool6;
+};
+
+// ConnectRedirect in the kernel: the programs of redirect.bpf.c, attached to a cgroup. Programs of
+// that cgroup which live in another network namespace than this process are left alone. Nothing is
+// pinned: what is attached ends with the object, and with the process, however that ends.
+// Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and the second version of cgroups.
+class KernelRedirect final : public ConnectRedirect {
+ public:
+  static Result<std::unique_ptr<KernelRedirect>> create(const KernelRedirectSettings& settings);
+  ~KernelRedirect() override;
+
+  Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) override;
+  std::optional<Report> report_of(const SocketAddress& peer) const override;
+  int failure_descriptor() const override;
+  void acknowledge() override;
+
+ private:
+  struct Programs;
+  explicit KernelRedirect(std::unique_ptr<Programs> programs);
+  const std::unique_ptr<Programs> programs_;
+};
+
+// Where the second version of cgroups is mounted, as `mountinfo` (proc(5)) says; empty where it is
+// not. PURE.
+std::filesystem::path cgroup_root_in(std::string_view mountinfo);
+
+}  // namespace mutua::resolver
