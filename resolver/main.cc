@@ -18,6 +18,7 @@
 #include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
 #include "resolver/service/connect_routes.h"
+#include "resolver/service/prober.h"
 #include "upstream/upstream.h"
 
 namespace mutua::resolver {
@@ -112,6 +113,7 @@ Result<void> run(const ResolverConfig& config) {
   Names names(names_settings, *loop, discovery, *relay, *table, std::move(book));
   const auto nss =
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
+  Prober prober(*loop, chooser, names);
   const auto kernel = TRY(make_kernel_redirect(config));
   std::optional<ConnectRoutes> routes_in_kernel;
   if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
@@ -128,6 +130,7 @@ Result<void> run(const ResolverConfig& config) {
       [&](const auto& request, const auto&) { return commands.handle(request); }));
 
   names.begin();
+  prober.begin();
   if (routes_in_kernel) TRY(routes_in_kernel->begin());
   std::puts("ready");
   std::fflush(stdout);

@@ -3,8 +3,9 @@
  *
  *   connect4/6      (synthetic address, port) -> the first peer of its list that is not held down
  *   getpeername4/6  the peer -> the synthetic address, as the program knows it
- *   sockops         short time-outs for the first packets; a peer that refuses or is silent is held
- *                   down for everybody at once; the round-trip time when a connection ends
+ *   sockops         short time-outs for the first packets; a peer that refuses, or lets the first one
+ *                   time out, is held down for everybody at once; the round-trip time when a
+ *                   connection ends
  *
  * Attached to a cgroup, hence the programs of other network namespaces come by too: the resolver's
  * relay does not reach them, so they are left alone. */
@@ -189,12 +190,25 @@ static __always_inline struct mutua_peer_state* state_of(const struct mutua_endp
   return bpf_map_lookup_elem(&peers, peer);
 }
 
-/* A connection leaves `old_state` for TCP_CLOSE or FIN_WAIT1 and the like. */
-static __always_inline void note_end(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
-                                     const struct mutua_origin* origin) {
+/* The first SYN has had no answer in time: until it is known why, nobody else waits for this peer. */
+static __always_inline void note_silence(const struct mutua_origin* origin) {
+  struct mutua_peer_state* state = state_of(&origin->peer);
+  if (state != NULL) state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
+}
+
+/* A connection has come from one state of TCP to another. */
+static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
+                                      const struct mutua_origin* origin) {
   const __u32 old_state = ctx->args[0], new_state = ctx->args[1];
   const bool never_began = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_CLOSE;
+  const bool begins = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_ESTABLISHED;
   const bool ends = old_state == BPF_TCP_ESTABLISHED;
+  if (begins) {
+    /* Late, but it has answered: see note_silence(). */
+    struct mutua_peer_state* late = bpf_map_lookup_elem(&peers, &origin->peer);
+    if (late != NULL && late->held_until != 0) late->held_until = 0;
+    return;
+  }
   if (!never_began && !ends) return;
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
   if (tcp == NULL) return;
@@ -217,7 +231,7 @@ SEC("sockops")
 int watch(struct bpf_sock_ops* ctx) {
   const __u32 op = ctx->op;
   if (op != BPF_SOCK_OPS_TIMEOUT_INIT && op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
-      op != BPF_SOCK_OPS_STATE_CB)
+      op != BPF_SOCK_OPS_RTO_CB && op != BPF_SOCK_OPS_STATE_CB)
     return 1;
   struct bpf_sock* socket = ctx->sk;
   if (socket == NULL) return 1;
@@ -228,9 +242,11 @@ int watch(struct bpf_sock_ops* ctx) {
   } else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
     int one_more = 1;
     bpf_setsockopt(ctx, IPPROTO_TCP, TCP_SYNCNT, &one_more, sizeof one_more);
-    bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+    bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
+  } else if (op == BPF_SOCK_OPS_RTO_CB) {
+    if (ctx->state == BPF_TCP_SYN_SENT) note_silence(origin);
   } else {
-    note_end(ctx, socket, origin);
+    note_step(ctx, socket, origin);
   }
   return 1;
 }

@@ -95,6 +95,7 @@ void ConnectRoutes::hear_reports() {
     if (!now) continue;
     const auto before = std::exchange(reports_[peer], *now);
     if (now->ends != before.ends) {
+      chooser_.made_connections(now->ends - before.ends);
       chooser_.measured_rtt(peer, now->rtt);
       chooser_.succeeded(peer);
     }
