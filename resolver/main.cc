@@ -79,7 +79,8 @@ Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
 }
 
 // Null: connections go through the relay.
-Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config) {
+Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config,
+                                                             Relay& relay) {
   if (config.redirect == RedirectMode::relay) return std::unique_ptr<KernelRedirect>();
   KernelRedirectSettings settings{config.cgroup, config.pool, config.pool6};
   if (settings.cgroup.empty()) {
@@ -87,6 +88,11 @@ Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfi
     if (mounts) settings.cgroup = cgroup_root_in(as_text(*mounts));
   }
   auto made = KernelRedirect::create(settings);
+  // Only now: with gates the relay binds nothing, so that somebody has to bring the connections.
+  if (made) {
+    const auto gates = TRY(relay.open_gates());
+    TRY((*made)->bring_to(gates));
+  }
   if (made || config.redirect == RedirectMode::kernel) return made;
   log::info("kernel_redirect.unavailable", {{"cause", made.error().message()}});
   return std::unique_ptr<KernelRedirect>();
@@ -110,11 +116,11 @@ Result<void> run(const ResolverConfig& config) {
   const auto table = TRY(NameTable::create({config.zone, config.lookaside, config.pool6}, *loop));
   NamesSettings names_settings;
   names_settings.ipv6 = config.pool6;
-  Names names(names_settings, *loop, discovery, *relay, *table, std::move(book));
+  const auto kernel = TRY(make_kernel_redirect(config, *relay));
+  Names names(names_settings, *loop, discovery, *relay, *table, std::move(book), kernel.get());
   const auto nss =
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
   Prober prober(*loop, chooser, names);
-  const auto kernel = TRY(make_kernel_redirect(config));
   std::optional<ConnectRoutes> routes_in_kernel;
   if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdarg>
 #include <ctime>
@@ -101,9 +102,12 @@ Result<std::unique_ptr<KernelRedirect>> KernelRedirect::create(
   programs->failures =
       ring_buffer__new(bpf_map__fd(programs->skeleton->maps.failures), skip, nullptr, nullptr);
   if (programs->failures == nullptr) return errno_error(errno, what + ": hear of failures");
+  const UniqueFd network(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, programs->skeleton->obj) {
-    bpf_link* link = bpf_program__attach_cgroup(program, cgroup.get());
+    const bool of_namespace = bpf_program__type(program) == BPF_PROG_TYPE_SK_LOOKUP;
+    bpf_link* link = of_namespace ? bpf_program__attach_netns(program, network.get())
+                                  : bpf_program__attach_cgroup(program, cgroup.get());
     if (link == nullptr) return errno_error(errno, what + ": attach " + bpf_program__name(program));
     programs->links.push_back(link);
   }
@@ -113,6 +117,30 @@ Result<std::unique_ptr<KernelRedirect>> KernelRedirect::create(
 KernelRedirect::KernelRedirect(std::unique_ptr<Programs> programs)
     : programs_(std::move(programs)) {}
 KernelRedirect::~KernelRedirect() = default;
+
+Result<void> KernelRedirect::bring_to(const Relay::Gates& gates) {
+  const int map = bpf_map__fd(programs_->skeleton->maps.gates);
+  const std::array<std::uint64_t, 2> sockets = {static_cast<std::uint64_t>(gates.ipv4),
+                                                static_cast<std::uint64_t>(gates.ipv6)};
+  for (std::uint32_t i = 0; i < sockets.size(); ++i) {
+    if (bpf_map_update_elem(map, &i, &sockets[i], BPF_ANY) != 0)
+      return errno_error(errno, "bring connections to the relay");
+  }
+  return {};
+}
+
+Result<void> KernelRedirect::serve(Ipv4 synthetic, std::uint16_t port) {
+  const mutua_service_key key{htonl(synthetic.value), htons(port), 0};
+  const std::uint8_t yes = 1;
+  if (bpf_map_update_elem(bpf_map__fd(programs_->skeleton->maps.places), &key, &yes, BPF_ANY) == 0)
+    return {};
+  return errno_error(errno, "bring " + synthetic.with_port(port).to_text() + " to the relay");
+}
+
+void KernelRedirect::stop_serving(Ipv4 synthetic, std::uint16_t port) {
+  const mutua_service_key key{htonl(synthetic.value), htons(port), 0};
+  bpf_map_delete_elem(bpf_map__fd(programs_->skeleton->maps.places), &key);
+}
 
 Result<void> KernelRedirect::lead(Ipv4 synthetic, std::uint16_t port,
                                   const std::vector<Way>& ways) {

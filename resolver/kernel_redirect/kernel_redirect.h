@@ -6,6 +6,7 @@
 
 #include "resolver/redirect/connect_redirect.h"
 #include "resolver/redirect/ipv6_prefix.h"
+#include "resolver/redirect/relay.h"
 
 namespace mutua::resolver {
 
@@ -16,7 +17,8 @@ struct KernelRedirectSettings {
 };
 
 // ConnectRedirect in the kernel: the programs of redirect.bpf.c, attached to a cgroup. Programs of
-// that cgroup which live in another network namespace than this process are left alone. Nothing is
+// that cgroup which live in another network namespace than this process are left alone; connections
+// that nobody leads come to the relay's gates in the whole network namespace. Nothing is
 // pinned: what is attached ends with the object, and with the process, however that ends.
 // Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and the second version of cgroups.
 class KernelRedirect final : public ConnectRedirect {
@@ -25,6 +27,11 @@ class KernelRedirect final : public ConnectRedirect {
   ~KernelRedirect() override;
 
   Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) override;
+  // Where connections of serve() come to; `gates` stay open as long as the redirect.
+  Result<void> bring_to(const Relay::Gates& gates);
+
+  Result<void> serve(Ipv4 synthetic, std::uint16_t port) override;
+  void stop_serving(Ipv4 synthetic, std::uint16_t port) override;
   std::optional<Report> report_of(const SocketAddress& peer) const override;
   int failure_descriptor() const override;
   void acknowledge() override;

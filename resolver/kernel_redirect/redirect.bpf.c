@@ -3,6 +3,8 @@
  *
  *   connect4/6      (synthetic address, port) -> the first peer of its list that is not held down
  *   getpeername4/6  the peer -> the synthetic address, as the program knows it
+ *   sk_lookup       what is not led to a peer comes to the relay, which needs no socket on the address,
+ *                   whoever has the port on all addresses; of this network namespace, not of a cgroup
  *   sockops         short time-outs for the first packets; a peer that refuses, or lets the first one
  *                   time out, is held down for everybody at once; the round-trip time when a
  *                   connection ends
@@ -58,6 +60,22 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4096);
 } failures SEC(".maps");
+
+/* The relay's listening sockets: 0 for IPv4, 1 for IPv6. */
+struct {
+  __uint(type, BPF_MAP_TYPE_SOCKMAP);
+  __uint(max_entries, 2);
+  __type(key, __u32);
+  __type(value, __u64);
+} gates SEC(".maps");
+
+/* The synthetic (address, port)s that the relay serves. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct mutua_service_key);
+  __type(value, __u8);
+} places SEC(".maps");
 
 /* The two fields of the kernel's that no stable interface tells; found by name at load time. */
 struct sock {
@@ -249,6 +267,29 @@ int watch(struct bpf_sock_ops* ctx) {
     note_step(ctx, socket, origin);
   }
   return 1;
+}
+
+SEC("sk_lookup")
+int bring(struct bpf_sk_lookup* ctx) {
+  if (ctx->protocol != IPPROTO_TCP) return SK_PASS;
+  __u32 ipv4 = 0, gate = 0;
+  if (ctx->family == AF_INET) {
+    ipv4 = ctx->local_ip4;
+  } else {
+    if (!has_ipv6 || ctx->local_ip6[0] != ipv6_prefix[0] || ctx->local_ip6[1] != ipv6_prefix[1] ||
+        ctx->local_ip6[2] != ipv6_prefix[2])
+      return SK_PASS;
+    ipv4 = ctx->local_ip6[3];
+    gate = 1;
+  }
+  if ((ipv4 & pool_mask) != pool_network) return SK_PASS;
+  const struct mutua_service_key key = {.address = ipv4, .port = bpf_htons((__u16)ctx->local_port)};
+  if (bpf_map_lookup_elem(&places, &key) == NULL) return SK_PASS;
+  struct bpf_sock* relay = bpf_map_lookup_elem(&gates, &gate);
+  if (relay == NULL) return SK_PASS;
+  bpf_sk_assign(ctx, relay, 0);
+  bpf_sk_release(relay);
+  return SK_PASS;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -30,6 +30,11 @@ class ConnectRedirect {
   // New connections to (`synthetic`, `port`) go to the first of `ways` that has not just refused or
   // been silent; to the relay where there is none. At most kMostWays are taken.
   virtual Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) = 0;
+  // Connections to (`synthetic`, `port`), of either family, that are led nowhere come to the relay's
+  // gates from now on, or no more.
+  virtual Result<void> serve(Ipv4 synthetic, std::uint16_t port) = 0;
+  virtual void stop_serving(Ipv4 synthetic, std::uint16_t port) = 0;
+
   virtual std::optional<Report> report_of(const SocketAddress& peer) const = 0;
 
   // Readable (epoll) when a peer has failed, until acknowledge().

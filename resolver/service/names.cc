@@ -18,12 +18,13 @@ std::string key_of(const wire::Name& name) {
 }
 
 Names::Names(NamesSettings settings, EventLoop& loop, Discovery& discovery, Relay& relay,
-             NamePublisher& publisher, AddressBook book)
+             NamePublisher& publisher, AddressBook book, ConnectRedirect* redirect)
     : settings_(settings),
       loop_(loop),
       discovery_(discovery),
       relay_(relay),
       publisher_(publisher),
+      redirect_(redirect),
       book_(std::move(book)) {}
 
 void Names::begin() {
@@ -82,10 +83,12 @@ LookupAnswer Names::open(const std::string& name, const std::string& canonical,
   Opened& opened = opened_[name];
   opened.looked_up_at = loop_.now();
   if (opened.canonical != canonical) {
-    for (const auto& [port, listeners] : opened.listeners) close_listeners(listeners);
+    for (const auto& [port, listeners] : opened.listeners)
+      close_listeners(opened.address, port, listeners);
     opened.listeners.clear();
     opened.canonical = canonical;
   }
+  opened.address = entry->address;
   const auto ready = open_listeners(opened, entry->address, ports);
   if (!ready) {
     if (!std::exchange(opened.failure_logged, true)) {
@@ -109,7 +112,7 @@ Result<void> Names::open_listeners(Opened& opened, Ipv4 address,
       ++listener;
       continue;
     }
-    close_listeners(listener->second);
+    close_listeners(address, listener->first, listener->second);
     listener = opened.listeners.erase(listener);
   }
   if (opened.listeners.size() == ports.size()) return {};
@@ -126,13 +129,14 @@ Result<void> Names::open_listeners(Opened& opened, Ipv4 address,
     for (const SocketAddress& place : places) {
       auto listener = relay_.open(place, Target{opened.canonical, port});
       if (!listener) {
-        close_listeners(listeners);
+        close_listeners(address, port, listeners);
         opened.listeners.erase(port);
         return listener.error();
       }
       listeners.push_back(std::move(*listener));
       ++listener_count_;
     }
+    if (redirect_ && port.transport == Transport::tcp) TRY(redirect_->serve(address, port.port));
   }
   return {};
 }
@@ -156,7 +160,9 @@ bool Names::is_in_use(const std::string& name) const {
          was_used_since(opened->second, loop_.now() - 2 * settings_.answer_ttl);
 }
 
-void Names::close_listeners(const std::vector<Relay::Handle>& listeners) {
+void Names::close_listeners(Ipv4 address, ServicePort port,
+                            const std::vector<Relay::Handle>& listeners) {
+  if (redirect_ && port.transport == Transport::tcp) redirect_->stop_serving(address, port.port);
   for (const auto& listener : listeners) relay_.close(listener);
   listener_count_ -= listeners.size();
 }
@@ -165,7 +171,8 @@ void Names::close_listeners(const std::vector<Relay::Handle>& listeners) {
 void Names::close(std::string name) {
   const auto opened = opened_.find(name);
   if (opened == opened_.end()) return;
-  for (const auto& [port, listeners] : opened->second.listeners) close_listeners(listeners);
+  for (const auto& [port, listeners] : opened->second.listeners)
+    close_listeners(opened->second.address, port, listeners);
   opened_.erase(opened);
   publisher_.withdraw(name);
 }
@@ -212,11 +219,9 @@ std::optional<std::string> Names::name_of(const SocketAddress& address) const {
 std::map<std::pair<Ipv4, std::uint16_t>, Target> Names::tcp_services() const {
   std::map<std::pair<Ipv4, std::uint16_t>, Target> services;
   for (const auto& [name, opened] : opened_) {
-    const auto* entry = book_.find(name);
-    if (entry == nullptr) continue;
     for (const auto& [port, listeners] : opened.listeners) {
       if (port.transport != Transport::tcp) continue;
-      services.emplace(std::pair(entry->address, port.port), Target{opened.canonical, port});
+      services.emplace(std::pair(opened.address, port.port), Target{opened.canonical, port});
     }
   }
   return services;

@@ -10,6 +10,7 @@
 #include "resolver/discovery/discovery.h"
 #include "resolver/event_loop/event_loop.h"
 #include "resolver/redirect/address_book.h"
+#include "resolver/redirect/connect_redirect.h"
 #include "resolver/redirect/ipv6_prefix.h"
 #include "resolver/redirect/relay.h"
 #include "resolver/service/name_publisher.h"
@@ -43,9 +44,10 @@ struct LookupAnswer {
 class Names {
  public:
   // All outlive the names, which outlive their discovery's questions. `publisher` hears of every name
-  // that is found, for as long as its answer may be cached.
+  // that is found, for as long as its answer may be cached. `redirect` may be null; otherwise it is
+  // told which (address, TCP port)s are the relay's.
   Names(NamesSettings settings, EventLoop& loop, Discovery& discovery, Relay& relay,
-        NamePublisher& publisher, AddressBook book);
+        NamePublisher& publisher, AddressBook book, ConnectRedirect* redirect);
 
   // Reopens what was in use when the last run ended, and begins to close what is unused.
   void begin();
@@ -67,6 +69,7 @@ class Names {
  private:
   struct Opened {
     std::string canonical;
+    Ipv4 address;
     std::map<ServicePort, std::vector<Relay::Handle>> listeners;  // one for each family
     SteadyTime looked_up_at;
     bool failure_logged = false;
@@ -81,7 +84,7 @@ class Names {
   Result<void> open_listeners(Opened& opened, Ipv4 address, const std::vector<ServicePort>& ports);
   bool was_used_since(const Opened& opened, SteadyTime limit) const;
   bool is_in_use(const std::string& name) const;
-  void close_listeners(const std::vector<Relay::Handle>& listeners);
+  void close_listeners(Ipv4 address, ServicePort port, const std::vector<Relay::Handle>& listeners);
   void close(std::string name);
   void close_unused();
   bool make_room(std::size_t listeners);
@@ -91,6 +94,7 @@ class Names {
   Discovery& discovery_;
   Relay& relay_;
   NamePublisher& publisher_;
+  ConnectRedirect* const redirect_;
   AddressBook book_;
   std::map<std::string, Opened> opened_;
   std::size_t listener_count_ = 0;

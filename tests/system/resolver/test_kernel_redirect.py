@@ -156,6 +156,21 @@ def test_programs_of_other_groups_and_namespaces_are_left_alone(machine):
     assert elsewhere.stdout.strip() == str(errno.ECONNREFUSED), "not turned to a peer"
 
 
+def test_a_port_that_another_program_has_on_all_addresses_is_served_all_the_same(machine):
+    start(machine)
+    machine.start(laboratory.PYTHON, laboratory.HERE / "peer_server.py", "http", "0.0.0.0", 80, "the other program")
+    machine.peer("http", ADDRESSES[0])
+    machine.publish(NAME, [(ADDRESSES[0], 8080)])
+    address = machine.address_of(NAME)
+    assert machine.curl(f"http://{address}/").stdout == ADDRESSES[0], "the first visit, through the relay"
+    visit_all(machine, ADDRESSES[:1])
+    assert machine.curl(f"http://{address}/").stdout == ADDRESSES[0]
+    assert machine.curl("http://127.0.0.1/").stdout == "the other program"
+    assert machine.curl(f"http://{address}:81/").returncode == 7, "no port of the service, nobody's"
+    # Nobody listens on the address itself.
+    assert address not in machine.run("ss", "-Hltn").stdout
+
+
 def test_nothing_stays_attached_after_a_kill(machine):
     start(machine)
     machine.peer("http", ADDRESSES[0])
