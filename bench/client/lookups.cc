@@ -1,4 +1,5 @@
-// getaddrinfo() of one name, again and again, by several threads of several processes.
+// getaddrinfo() of one name, again and again, by several threads of several processes. A "#" in the
+// name stands for the number of the call, so that every call has a name of its own.
 
 #include <netdb.h>
 #include <sys/mman.h>
@@ -30,23 +31,31 @@ struct Shared {
   std::uint32_t* latencies() { return reinterpret_cast<std::uint32_t*>(this + 1); }
 };
 
-bool look_up(const Work& work) {
+bool look_up(const std::string& name, int family) {
   addrinfo hints{};
-  hints.ai_family = work.family;
+  hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (getaddrinfo(work.name.c_str(), "80", &hints, &found) != 0) return false;
+  if (getaddrinfo(name.c_str(), "80", &hints, &found) != 0) return false;
   freeaddrinfo(found);
   return true;
 }
 
+std::string name_of(const Work& work, std::size_t call) {
+  std::string name = work.name;
+  if (const auto place = name.find('#'); place != std::string::npos)
+    name.replace(place, 1, std::to_string(call));
+  return name;
+}
+
 void run_thread(const Work& work, Shared& shared, std::uint32_t* latencies) {
-  if (!look_up(work)) ++shared.failures;  // the first call loads and maps
+  if (!look_up(name_of(work, 0), work.family)) ++shared.failures;  // the first call loads and maps
   ++shared.ready;
   while (shared.ready < work.threads * work.processes) std::this_thread::yield();
   for (std::size_t i = 0; i < work.calls; ++i) {
+    const std::string name = name_of(work, i);
     const auto begun = Clock::now();
-    if (!look_up(work)) ++shared.failures;
+    if (!look_up(name, work.family)) ++shared.failures;
     latencies[i] = static_cast<std::uint32_t>((Clock::now() - begun).count());
   }
 }
