@@ -43,7 +43,14 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const auto zone = wire::Name::parse(TRY(file.required_text("zone")));
   if (!zone) return file.error_at("zone", zone.error().message());
   config.zone = *zone;
-  config.lookaside = TRY(file.yes_no("lookaside", false)) ? Lookaside::yes : Lookaside::no;
+  const std::string lookaside = TRY(file.text("lookaside", "no"));
+  if (lookaside == "yes") {
+    config.lookaside = Lookaside::yes;
+  } else if (lookaside == "listed") {
+    config.lookaside = Lookaside::listed;
+  } else if (lookaside != "no") {
+    return file.error_at("lookaside", "expected no, listed or yes");
+  }
   config.authorities = TRY(addresses(file, "authority"));
   config.upstreams = TRY(addresses(file, "upstream"));
   config.stub_listen = TRY(addresses(file, "stub_listen"));

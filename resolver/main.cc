@@ -15,6 +15,7 @@
 #include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
+#include "resolver/name_list/name_list.h"
 #include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
 #include "resolver/service/connect_routes.h"
@@ -35,13 +36,15 @@ Ask ask_through(upstream::Upstream& upstream) {
   };
 }
 
-DiscoverySettings discovery_settings(const ResolverConfig& config, EventLoop& loop) {
+DiscoverySettings discovery_settings(const ResolverConfig& config, const NameList* list,
+                                     EventLoop& loop) {
   // A federation on this very machine, for trials, has its peers here too.
   const bool local = std::any_of(config.authorities.begin(), config.authorities.end(),
                                  [](const SocketAddress& one) { return one.is_loopback(); });
   DiscoverySettings settings;
   settings.zone = config.zone;
   settings.lookaside = config.lookaside;
+  if (list) settings.is_listed = [list](const wire::Name& name) { return list->contains(name); };
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
           const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
@@ -109,7 +112,10 @@ Result<void> run(const ResolverConfig& config) {
   if (!config.upstreams.empty())
     real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
 
-  Discovery discovery(discovery_settings(config, *loop), ask_through(*authority), system_clock());
+  std::optional<NameList> list;
+  if (config.lookaside == Lookaside::listed) list.emplace(config.zone, config.authorities);
+  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop),
+                      ask_through(*authority), system_clock());
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
   const auto relay = TRY(Relay::create(relay_settings(), chooser));

@@ -42,9 +42,10 @@ ARROWS = {
     "resolver/redirect": ["resolver/choice", "resolver/event_loop"],
     "resolver/service": ["resolver/discovery", "resolver/redirect"],
     "resolver/local_api": ["resolver/service", "lib/local_protocol", "lib/control"],
+    "resolver/name_list": ["lib/wire"],
     "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
-    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "lib/stub_client", "lib/upstream"],
+    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/stub_client", "lib/upstream"],
 
     "nss_module": ["lib/local_protocol"],
 

@@ -66,7 +66,7 @@ Result<std::unique_ptr<NameTable>> NameTable::create(const Settings& settings, E
     header.zone_length = static_cast<std::uint32_t>(zone.size());
     std::memcpy(header.zone, zone.data(), zone.size());
   }
-  if (settings.lookaside == Lookaside::yes || settings.zone.is_root())
+  if (settings.lookaside != Lookaside::no || settings.zone.is_root())
     header.flags |= MUTUA_TABLE_ALL_NAMES;
   if (settings.ipv6) {
     header.flags |= MUTUA_TABLE_HAS_IPV6;

@@ -51,6 +51,14 @@ TEST(ResolverConfig, AnIpv6PoolIsASlash96OfUnicastAddresses) {
   }
 }
 
+TEST(ResolverConfig, LookasideIsNoListedOrYes) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  EXPECT_EQ(with("lookaside = no\n")->lookaside, Lookaside::no);
+  EXPECT_EQ(with("lookaside = listed\n")->lookaside, Lookaside::listed);
+  EXPECT_EQ(with("lookaside = yes\n")->lookaside, Lookaside::yes);
+  EXPECT_FALSE(with("lookaside = some\n").ok());
+}
+
 TEST(ResolverConfig, TheRedirectIsChosenByItselfUnlessForced) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
   EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
