@@ -26,14 +26,14 @@ class WholeZone final : public OutgoingRecords {
         const RRset& rrset = rrsets_[rrset_];
         const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
         if (!is_at_end)
-          return OutgoingRecord{owner_, rrset.type, rrset.ttl, rrset.rdatas[rdata_++]};
+          return OutgoingRecord{&owner_, rrset.type, rrset.ttl, rrset.rdatas[rdata_++]};
         ++rrset_;
         rdata_ = 0;
         continue;
       }
       const ZoneNode* node = nodes_.next();
       if (!node) break;
-      owner_ = &node->owner();
+      owner_ = node->owner();
       rrsets_ = node->rrsets();
       rrset_ = 0;
     }
@@ -44,7 +44,7 @@ class WholeZone final : public OutgoingRecords {
  private:
   const std::shared_ptr<const ZoneVersion> version_;
   NameTrie<ZoneNode>::Iterator nodes_;
-  const wire::Name* owner_ = nullptr;
+  wire::Name owner_;
   std::span<const RRset> rrsets_;
   std::size_t rrset_ = 0, rdata_ = 0;
   bool started_ = false, ended_ = false;

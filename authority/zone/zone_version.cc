@@ -129,7 +129,7 @@ class ZoneVersionBuilder {
     std::sort(rrsets.begin(), rrsets.end(),
               [](const RRset& a, const RRset& b) { return a.type < b.type; });
     draft_->nodes_.put(std::make_unique<const ZoneNode>(
-        std::make_shared<const NodeContent>(owner, std::move(rrsets), addresses()), children));
+        NodeContent::Reference(owner, std::move(rrsets), addresses()), children));
   }
 
   // Keeps account of who refers to whom, and of the names whose addresses others carry and that

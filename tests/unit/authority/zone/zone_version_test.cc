@@ -286,8 +286,7 @@ TEST(ZoneVersion, AMovedPeerMovesInAllListsAtOnce) {
 
 std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
   const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
-  auto content = std::make_shared<const NodeContent>(name("n" + std::to_string(i)),
-                                                     std::vector<RRset>(), no_addresses);
+  NodeContent::Reference content(name("n" + std::to_string(i)), {}, no_addresses);
   return std::make_unique<const ZoneNode>(std::move(content), 0u, hash);
 }
 
