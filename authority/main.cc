@@ -50,6 +50,7 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
         TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm));
   writer_config.published = [&notifier] { notifier->zone_changed(); };
   const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
+  release_unused_memory();
   Catalog& catalog = writer->catalog();
   notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
   const TransferService transfers(config.transfer, catalog, writer->history(), system_clock());

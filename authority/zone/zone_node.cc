@@ -7,7 +7,7 @@
 
 namespace mutua::authority {
 
-NodeContent::Reference::Reference(const wire::Name& owner, std::vector<RRset> rrsets,
+NodeContent::Reference::Reference(const wire::Name& owner, std::vector<RRset>&& rrsets,
                                   const AddressSource& addresses) {
   const Bytes block = make_ready_block(owner, rrsets, addresses);
   void* memory = ::operator new(sizeof(NodeContent) + block.size());

@@ -28,8 +28,9 @@ class NodeContent {
   // Holds a content alive.
   class Reference {
    public:
-    // `rrsets`: sorted by type. `addresses` is asked for those of their targets.
-    Reference(const wire::Name& owner, std::vector<RRset> rrsets, const AddressSource& addresses);
+    // `rrsets`: sorted by type; taken last, since a name may be its own target. `addresses` is
+    // asked for those of their targets.
+    Reference(const wire::Name& owner, std::vector<RRset>&& rrsets, const AddressSource& addresses);
     Reference(const Reference& other) : content_(other.content_) {
       content_->references_.fetch_add(1, std::memory_order_relaxed);
     }

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "authority/zone/zone_version.h"
+
+namespace mutua::authority {
+
+// Makes the first version of a zone from its records, in any order. By far faster than a change that
+// adds them all: names are found in one table of hashes, and the tries are built from what is sorted
+// already, so that each piece of memory is made once and in the order in which it is used.
+class ZoneFromRecords {
+ public:
+  explicit ZoneFromRecords(wire::Name apex);
+
+  // Once. Fails as ZoneVersion::create().
+  Result<std::shared_ptr<const ZoneVersion>> make(std::vector<OwnedRRset> rrsets);
+
+ private:
+  // A name on its way to becoming a node.
+  struct Entry {
+    std::uint64_t hash;       // of the folded name
+    const wire::Name* below;  // the name is the end of this one, which lives with the records
+    std::uint8_t size;        // octets
+    std::uint32_t children = 0;
+    std::vector<RRset> rrsets;
+    std::optional<NodeContent::Reference> content;  // takes the RRsets
+
+    BytesView given() const { return below->wire().last(size); }
+    std::span<const RRset> all() const {
+      return content ? (*content)->rrsets() : std::span<const RRset>(rrsets);
+    }
+  };
+  // That the name with the hash `owner` refers to a target.
+  struct Referral {
+    std::uint64_t target_hash, owner_hash;
+    BytesView target;  // folded; inside the owner's content
+  };
+
+  Entry* find(BytesView folded, std::uint64_t hash);
+  // The entry of this name, which is made with all those between it and the apex where it is missing.
+  Entry& need(const FoldedName& name, const wire::Name& given);
+  void grow();
+
+  Result<void> take(std::vector<OwnedRRset>& rrsets);
+  void make_contents();
+  void note_referrals(const Entry& entry);
+  Result<void> check(const Entry& entry);
+  NameTrie<ZoneNode> make_nodes();
+  NameTrie<Referrers> make_referrers();
+
+  std::unique_ptr<ZoneVersion> draft_;
+  std::vector<Entry> entries_;
+  // Open addressing by hash: the place of an entry, plus one; a power of two, at most half full.
+  std::vector<std::uint32_t> table_;
+  std::vector<Referral> referrals_;
+  std::vector<std::unique_ptr<const FoldedName>> long_targets_;
+};
+
+}  // namespace mutua::authority
