@@ -10,8 +10,6 @@ namespace {
 
 using wire::RRType;
 
-constexpr std::size_t kSmallestTable = 1024;
-
 bool same_folded(BytesView folded, BytesView given) {
   return std::ranges::equal(folded, given,
                             [](std::uint8_t a, std::uint8_t b) { return a == fold(b); });
@@ -19,8 +17,7 @@ bool same_folded(BytesView folded, BytesView given) {
 
 }  // namespace
 
-ZoneFromRecords::ZoneFromRecords(wire::Name apex)
-    : draft_(new ZoneVersion), table_(kSmallestTable, 0) {
+ZoneFromRecords::ZoneFromRecords(wire::Name apex) : draft_(new ZoneVersion) {
   draft_->apex_ = std::move(apex);
   draft_->folded_apex_ = FoldedName(draft_->apex_);
 }
@@ -37,22 +34,10 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneFromRecords::make(std::vector<Own
 // ---------------------------------------------------------------- names
 
 ZoneFromRecords::Entry* ZoneFromRecords::find(BytesView folded, std::uint64_t hash) {
-  const std::size_t mask = table_.size() - 1;
-  for (std::size_t at = hash & mask; table_[at] != 0; at = (at + 1) & mask) {
-    Entry& entry = entries_[table_[at] - 1];
-    if (entry.hash == hash && same_folded(folded, entry.given())) return &entry;
-  }
-  return nullptr;
-}
-
-void ZoneFromRecords::grow() {
-  table_.assign(table_.size() * 2, 0);
-  const std::size_t mask = table_.size() - 1;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    std::size_t at = entries_[i].hash & mask;
-    while (table_[at] != 0) at = (at + 1) & mask;
-    table_[at] = static_cast<std::uint32_t>(i + 1);
-  }
+  const auto place = entry_places_.find(hash, [&](std::uint32_t candidate) {
+    return same_folded(folded, entries_[candidate].given());
+  });
+  return place ? &entries_[*place] : nullptr;
 }
 
 ZoneFromRecords::Entry& ZoneFromRecords::need(const FoldedName& name, const wire::Name& given) {
@@ -68,17 +53,13 @@ ZoneFromRecords::Entry& ZoneFromRecords::need(const FoldedName& name, const wire
       return entries_[first];
     }
     if (is_first) first = entries_.size();
-    if ((entries_.size() + 1) * 2 > table_.size()) grow();
-    const std::size_t mask = table_.size() - 1;
-    std::size_t at = hash & mask;
-    while (table_[at] != 0) at = (at + 1) & mask;
+    entry_places_.add(hash, static_cast<std::uint32_t>(entries_.size()));
     entries_.push_back({hash,
                         &given,
                         static_cast<std::uint8_t>(folded.size()),
                         is_first ? 0u : 1u,
                         {},
                         std::nullopt});
-    table_[at] = static_cast<std::uint32_t>(entries_.size());
     if (folded.size() == draft_->folded_apex_.size()) return entries_[first];
   }
 }
@@ -117,15 +98,22 @@ Result<void> ZoneFromRecords::check(const Entry& entry) {
 
 // ---------------------------------------------------------------- contents
 
+// From here on no entry is added, so that targets may point at them.
+ZoneFromRecords::Target& ZoneFromRecords::target(BytesView folded, std::uint64_t hash) {
+  const auto place = target_places_.find(hash, [&](std::uint32_t candidate) {
+    return std::ranges::equal(folded, targets_[candidate].folded);
+  });
+  if (place) return targets_[*place];
+  target_places_.add(hash, static_cast<std::uint32_t>(targets_.size()));
+  return targets_.emplace_back(Target{hash, to_bytes(folded), find(folded, hash), {}});
+}
+
 void ZoneFromRecords::make_contents() {
-  // The addresses of one target are asked for by type, one after the other.
-  const Entry* last_found = nullptr;
   const AddressSource addresses = [&](BytesView folded, std::uint64_t hash,
                                       RRType type) -> const RRset* {
-    if (!last_found || last_found->hash != hash || !same_folded(folded, last_found->given()))
-      last_found = find(folded, hash);
-    if (!last_found) return nullptr;
-    const auto all = last_found->all();
+    const Entry* entry = target(folded, hash).entry;
+    if (!entry) return nullptr;
+    const auto all = entry->all();
     const auto found = std::ranges::find(all, type, &RRset::type);
     return found == all.end() ? nullptr : &*found;
   };
@@ -139,24 +127,25 @@ void ZoneFromRecords::make_contents() {
 }
 
 void ZoneFromRecords::note_referrals(const Entry& entry) {
-  const FoldedName& apex = draft_->folded_apex_;
   const ReadyBlock block = (*entry.content)->ready();
   for (unsigned i = 0; i < block.size(); ++i) {
     const ReadyRRset& ready = block.at(i);
-    if (ready.record_count == 0) {  // too large for a message, so that nothing is prepared
-      for (const wire::Name& target : targets_of((*entry.content)->rrsets(), draft_->apex_)) {
-        const auto& folded = *long_targets_.emplace_back(std::make_unique<FoldedName>(target));
-        referrals_.push_back({name_hash(folded.wire()), entry.hash, folded.wire()});
-      }
-      continue;
-    }
-    for (const ReadyRRset::Target& target : ready.targets()) {
-      const BytesView folded = ready.target_name(target);
-      FoldedName name;
-      if (name.read(folded) && name.is_at_or_below(apex.wire(), apex.label_count()))
-        referrals_.push_back({target.hash, entry.hash, folded});
+    for (const ReadyRRset::Target& one : ready.targets())
+      note_referral(entry, ready.target_name(one), one.hash);
+    if (ready.record_count != 0) continue;
+    // Too large for a message, so that nothing is prepared.
+    const RRset& rrset = (*entry.content)->rrsets()[i];
+    for (const wire::Name& name : targets_of({&rrset, 1}, draft_->apex_)) {
+      const FoldedName folded(name);
+      note_referral(entry, folded.wire(), name_hash(folded.wire()));
     }
   }
+}
+
+void ZoneFromRecords::note_referral(const Entry& entry, BytesView folded, std::uint64_t hash) {
+  auto& owners = target(folded, hash).owners;
+  // Several RRsets of one owner may have the same target.
+  if (owners.empty() || owners.back() != entry.hash) owners.push_back(entry.hash);
 }
 
 // ---------------------------------------------------------------- tries
@@ -171,27 +160,15 @@ NameTrie<ZoneNode> ZoneFromRecords::make_nodes() {
 }
 
 NameTrie<Referrers> ZoneFromRecords::make_referrers() {
-  const auto is_same_target = [](const Referral& a, const Referral& b) {
-    return a.target_hash == b.target_hash && std::ranges::equal(a.target, b.target);
-  };
-  std::ranges::sort(referrals_, [](const Referral& a, const Referral& b) {
-    if (a.target_hash != b.target_hash) return a.target_hash < b.target_hash;
-    if (!std::ranges::equal(a.target, b.target))
-      return std::ranges::lexicographical_compare(a.target, b.target);
-    return a.owner_hash < b.owner_hash;
-  });
+  const FoldedName& apex = draft_->folded_apex_;
   std::vector<std::unique_ptr<const Referrers>> all;
-  for (auto first = referrals_.begin(); first != referrals_.end();) {
-    std::vector<std::uint64_t> owners;
-    auto next = first;
-    for (; next != referrals_.end() && is_same_target(*first, *next); ++next)
-      if (owners.empty() || owners.back() != next->owner_hash) owners.push_back(next->owner_hash);
-    owners.shrink_to_fit();
-    FoldedName target;
-    const bool whole = target.read(first->target);
+  for (Target& one : targets_) {
+    FoldedName name;
+    const bool whole = name.read(one.folded);
     BASE_ASSERT(whole);
-    all.push_back(std::make_unique<const Referrers>(target, std::move(owners)));
-    first = next;
+    if (!name.is_at_or_below(apex.wire(), apex.label_count())) continue;
+    one.owners.shrink_to_fit();
+    all.push_back(std::make_unique<const Referrers>(name, std::move(one.owners)));
   }
   return NameTrie<Referrers>::of(std::move(all));
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "authority/zone/hash_places.h"
 #include "authority/zone/zone_version.h"
 
 namespace mutua::authority {
@@ -35,30 +36,32 @@ class ZoneFromRecords {
       return content ? (*content)->rrsets() : std::span<const RRset>(rrsets);
     }
   };
-  // That the name with the hash `owner` refers to a target.
-  struct Referral {
-    std::uint64_t target_hash, owner_hash;
-    BytesView target;  // folded; inside the owner's content
+  // A name that others refer to, in the zone or not.
+  struct Target {
+    std::uint64_t hash;
+    Bytes folded;
+    const Entry* entry;                 // nullptr where the name does not exist
+    std::vector<std::uint64_t> owners;  // the hashes of those names of the zone that refer to it
   };
 
   Entry* find(BytesView folded, std::uint64_t hash);
+  Target& target(BytesView folded, std::uint64_t hash);
   // The entry of this name, which is made with all those between it and the apex where it is missing.
   Entry& need(const FoldedName& name, const wire::Name& given);
-  void grow();
 
   Result<void> take(std::vector<OwnedRRset>& rrsets);
   void make_contents();
   void note_referrals(const Entry& entry);
+  void note_referral(const Entry& entry, BytesView folded, std::uint64_t hash);
   Result<void> check(const Entry& entry);
   NameTrie<ZoneNode> make_nodes();
   NameTrie<Referrers> make_referrers();
 
   std::unique_ptr<ZoneVersion> draft_;
   std::vector<Entry> entries_;
-  // Open addressing by hash: the place of an entry, plus one; a power of two, at most half full.
-  std::vector<std::uint32_t> table_;
-  std::vector<Referral> referrals_;
-  std::vector<std::unique_ptr<const FoldedName>> long_targets_;
+  HashPlaces entry_places_;
+  std::vector<Target> targets_;
+  HashPlaces target_places_;
 };
 
 }  // namespace mutua::authority
