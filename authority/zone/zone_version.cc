@@ -250,7 +250,9 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
 void ZoneVersion::for_each(
     const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const {
   nodes_.for_each([&](const ZoneNode& node) {
-    for (const RRset& rrset : node.rrsets()) visit(node.owner(), rrset);
+    if (node.rrsets().empty()) return;
+    const wire::Name owner = node.owner();
+    for (const RRset& rrset : node.rrsets()) visit(owner, rrset);
   });
 }
 
