@@ -30,7 +30,7 @@ constexpr const char* kUsage =
     "  ds               print the DS record of the zone's key, for the zone above\n"
     "  --help, --version\n";
 
-CommandLine finished(int code) { return {code, {}, {}, {}}; }
+CommandLine finished(int code) { return {code, {}, {}, {}, {}}; }
 
 CommandLine misused() {
   std::fputs(kUsage, stderr);
@@ -91,6 +91,7 @@ CommandLine read_command_line(int argc, char** argv) {
   }
   if (check_only) return finished(0);
   line.config = *std::move(config);
+  line.config_path = path;
   return line;
 }
 

@@ -13,12 +13,15 @@ namespace mutua::authority {
 namespace {
 
 constexpr int kDnsPort = 53;
+constexpr int kTlsPort = 853;  // RFC 7858
+constexpr int kMetricsPort = 9153;
 constexpr std::size_t kLargestSecretFile = 4096;
 
-Result<std::vector<SocketAddress>> read_addresses(Config& file, std::string_view key) {
+Result<std::vector<SocketAddress>> read_addresses(Config& file, std::string_view key,
+                                                  int port = kDnsPort) {
   std::vector<SocketAddress> addresses;
   for (const std::string& text : file.list(key)) {
-    const auto address = SocketAddress::parse(text, kDnsPort);
+    const auto address = SocketAddress::parse(text, port);
     if (!address) return file.error_at(key, address.error().message());
     addresses.push_back(*address);
   }
@@ -42,6 +45,43 @@ Result<TsigKey> read_tsig_key(const std::string& text) {
   return key;
 }
 
+Result<void> read_tls(Config& file, ServerConfig& config) {
+  config.listen_tls = TRY(read_addresses(file, "listen_tls", kTlsPort));
+  config.tls_certificate = TRY(file.text("tls_certificate", ""));
+  config.tls_key = TRY(file.text("tls_key", ""));
+  const bool has_files = !config.tls_certificate.empty() && !config.tls_key.empty();
+  if (!config.listen_tls.empty() && !has_files)
+    return file.error_at("listen_tls", "needs tls_certificate and tls_key");
+  if (config.listen_tls.empty() && !(config.tls_certificate.empty() && config.tls_key.empty()))
+    return file.error_at("tls_certificate", "has no use without listen_tls");
+  return {};
+}
+
+Result<void> read_rate_limits(Config& file, RateLimits& limits) {
+  limits.per_second =
+      static_cast<unsigned>(TRY(file.number("response_rate_limit", limits.per_second, 0, 500'000)));
+  limits.slip = static_cast<unsigned>(TRY(file.number("response_rate_slip", limits.slip, 0, 100)));
+  const auto exempt = file.list("response_rate_exempt");
+  if (!exempt.empty()) limits.exempt.clear();
+  for (const std::string& text : exempt) {
+    const auto prefix = AddressPrefix::parse(text);
+    if (!prefix) return file.error_at("response_rate_exempt", prefix.error().message());
+    limits.exempt.push_back(*prefix);
+  }
+  return {};
+}
+
+Result<void> read_cookies(Config& file, ServerConfig& config) {
+  const std::string path = TRY(file.text("cookie_secret", ""));
+  if (path.empty()) return {};
+  const auto content = read_file(path, kLargestSecretFile);
+  if (!content) return file.error_at("cookie_secret", content.error().message());
+  auto secrets = Cookies::parse_secrets(as_text(*content));
+  if (!secrets) return file.error_at("cookie_secret", path + ": " + secrets.error().message());
+  config.cookie_secrets = *std::move(secrets);
+  return {};
+}
+
 Result<void> read_server(Config& file, AuthorityConfig& config) {
   config.server.listen = TRY(read_addresses(file, "listen"));
   if (config.server.listen.empty())
@@ -51,7 +91,10 @@ Result<void> read_server(Config& file, AuthorityConfig& config) {
   tcp.connections = TRY(file.number("tcp_connections", tcp.connections, 1, 100'000));
   tcp.idle = TRY(file.duration("tcp_idle", tcp.idle));
   if (tcp.idle < std::chrono::seconds(1)) return file.error_at("tcp_idle", "must be at least 1s");
-  return {};
+  config.metrics_listen = TRY(read_addresses(file, "metrics_listen", kMetricsPort));
+  TRY(read_tls(file, config.server));
+  TRY(read_cookies(file, config.server));
+  return read_rate_limits(file, config.server.rate_limits);
 }
 
 Result<void> read_unknown_names(Config& file, AuthorityConfig& config) {
@@ -108,9 +151,13 @@ Result<WithKey> read_with_key(const std::string& text, const std::vector<TsigKey
   return read;
 }
 
-Result<TransferRule> read_rule(const std::string& text, const std::vector<TsigKey>& keys) {
+// "<prefix> [<key>] [tls]"
+Result<TransferRule> read_rule(std::string text, const std::vector<TsigKey>& keys) {
+  constexpr std::string_view kTls = " tls";
+  const bool needs_tls = text.ends_with(kTls);
+  if (needs_tls) text.resize(text.size() - kTls.size());
   const WithKey read = TRY(read_with_key(text, keys));
-  TransferRule rule{TRY(AddressPrefix::parse(read.what)), std::nullopt};
+  TransferRule rule{TRY(AddressPrefix::parse(read.what)), std::nullopt, needs_tls};
   if (read.key) rule.key = read.key->name;
   return rule;
 }

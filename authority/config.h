@@ -23,6 +23,7 @@ struct AuthorityConfig {
   std::filesystem::path zone_file;       // empty: the database must hold a zone already
   std::filesystem::path control_socket;  // empty: there is none
   ServerConfig server;
+  std::vector<SocketAddress> metrics_listen;  // none: no metrics
   UnknownNames unknown_names = UnknownNames::refuse;
   std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
   WriterConfig writer;

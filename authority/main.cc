@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "authority/access/response_signature.h"
 #include "authority/command_line.h"
 #include "authority/commands.h"
 #include "authority/database_commands.h"
@@ -23,7 +24,7 @@ constexpr std::chrono::seconds kUpstreamPatience{4};  // less than most stub res
 Taker updates_to(Writer& writer) {
   return [&writer](Handover handover) {
     return writer.submit({std::move(handover.message), handover.source,
-                          handover.transport == Transport::tcp, std::move(handover.reply)});
+                          handover.transport != Transport::udp, std::move(handover.reply)});
   };
 }
 
@@ -34,13 +35,35 @@ Taker questions_to(Forwarder* forwarder) {
 
 TransferTaker transfers_from(const TransferService& service, const TransferConfig& config) {
   if (config.rules.empty()) return {};
-  return [&service](BytesView message, const SocketAddress& source) {
-    return service.begin(message, source);
+  return [&service](BytesView message, const SocketAddress& source, Transport transport) {
+    return service.begin(message, source, transport == Transport::tls);
   };
 }
 
-Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
-  const sigset_t end_signals = block_end_signals();
+ResponseSigner signer_of_answers(const AuthorityConfig& config) {
+  std::vector<TsigKey> keys = config.writer.tsig_keys;
+  keys.insert(keys.end(), config.transfer.keys.begin(), config.transfer.keys.end());
+  return [keys = std::move(keys)](BytesView question, BytesView response) {
+    return answer_signed_question(question, to_bytes(response), keys, system_clock().wall_now());
+  };
+}
+
+// SIGHUP: the file is read again, and what may change in a running server is taken up. A file with
+// an error changes nothing.
+void reload(const std::string& path, Server& server) {
+  auto file = Config::load(path);
+  auto config =
+      file ? read_authority_config(*std::move(file)) : Result<AuthorityConfig>(file.error());
+  const auto done = config ? server.reload(config->server) : Result<void>(config.error());
+  if (done)
+    log::info("authority.reloaded", {{"config", path}});
+  else
+    log::error("authority.reload_failed", {{"cause", done.error().message()}});
+}
+
+Result<void> serve(const CommandLine& line, ZoneStore& store) {
+  const AuthorityConfig& config = line.config;
+  const sigset_t signals = block_signals();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
   TRY(import_where_empty(store, config));
   std::unique_ptr<Notifier> notifier;  // set before the writer runs
@@ -59,8 +82,9 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
   const auto server =
-      TRY(Server::create(config.server, catalog, updates_to(*writer), questions_to(forwarder.get()),
-                         transfers_from(transfers, config.transfer)));
+      TRY(Server::create(config.server, catalog,
+                         {updates_to(*writer), questions_to(forwarder.get()),
+                          transfers_from(transfers, config.transfer), signer_of_answers(config)}));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
     control = TRY(control::Server::create(
@@ -73,7 +97,7 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
   notifier->start();
   announce(*server, *catalog.current());
   int signal = 0;
-  sigwait(&end_signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(line.config_path, *server);
   log::info("authority.ending", {{"signal", signal}});
   writer->stop();  // first, so that what it took is answered
   notifier->stop();
@@ -90,7 +114,7 @@ Result<void> run(const CommandLine& line) {
   if (line.command == "export")
     return export_master_file(*store, line.config.zone, line.arguments.front());
   if (line.command == "check") return check(*store, line.config);
-  return serve(line.config, *store);
+  return serve(line, *store);
 }
 
 }  // namespace

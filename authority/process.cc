@@ -16,11 +16,12 @@ constexpr std::size_t kOtherDescriptors = 512;  // database, listeners, upstream
 
 }  // namespace
 
-sigset_t block_end_signals() {
+sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -45,6 +46,8 @@ void announce(const Server& server, const ZoneVersion& version) {
                                   {"rrsets", version.rrset_count()}});
     std::printf("ready udp+tcp %s\n", address.to_text().c_str());
   }
+  for (const SocketAddress& address : server.tls_addresses())
+    std::printf("ready tls %s\n", address.to_text().c_str());
   std::fflush(stdout);
 }
 

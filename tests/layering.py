@@ -30,8 +30,9 @@ ARROWS = {
     "authority/dnssec": ["authority/zone", "lib/trust"],
     "authority/writer": ["authority/update", "authority/dnssec"],
     "authority/transfer": ["authority/access"],
+    "authority/tls": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
-                         "authority/writer", "lib/upstream"],
+                         "authority/tls", "authority/writer", "lib/upstream"],
     "authority": ["authority/server", "lib/control"],
 
     "resolver/event_loop": ["lib/base"],
@@ -65,7 +66,7 @@ ARROWS = {
 # header: the only folders that may include it, beside the tests.
 ONLY_IN = {
     r"ldns/": ["lib/wire"],
-    r"openssl/": ["lib/trust"],
+    r"openssl/": ["lib/trust", "authority/tls"],
     r"ares\.h": ["lib/upstream"],
     r"sqlite3\.h": ["authority/store"],
     r"(pqxx/|libpq-fe\.h)": ["authority/store"],

@@ -17,25 +17,34 @@ namespace mutua::authority {
 // party; no for TSIG keys, which several clients share.
 enum class Monotonic { no, yes };
 
+// What the time is, by both clocks.
+struct Moment {
+  WallTime wall;
+  SteadyTime steady;
+};
+
 // Remembers signed requests so that none is executed twice, also across restarts: every change of
 // this memory goes into the transaction that executes the request. For a monotonic key only the
 // requests of its newest second need remembering; older ones are refused by their time.
+//
+// A row is forgotten once it has expired by the wall clock and as much time has passed indeed: a
+// wall clock that jumps ahead and back does not bring an old request to life.
 class ReplayGuard {
  public:
   ReplayGuard() = default;
-  explicit ReplayGuard(const std::vector<ReplayRow>& rows);
+  ReplayGuard(const std::vector<ReplayRow>& rows, Moment now);
 
   enum class Verdict { fresh, replayed, older, full };
   Verdict check(const ReplayRow& row, Monotonic monotonic) const;
 
   // Remembers a request that check() found fresh.
-  void remember(const ReplayRow& row, Monotonic monotonic, Transaction& transaction);
+  void remember(const ReplayRow& row, Monotonic monotonic, Moment now, Transaction& transaction);
 
   // Takes up what another authority has remembered and forgotten, in the order of a Transaction.
-  void follow(const Transaction& transaction);
+  void follow(const Transaction& transaction, Moment now);
 
-  // Forgets rows whose expiry is not after `now`.
-  void forget_expired(WallTime now, Transaction& transaction);
+  // Forgets the rows that have expired by both clocks.
+  void forget_expired(Moment now, Transaction& transaction);
 
   std::size_t size() const { return by_expiry_.size(); }
 
@@ -43,13 +52,21 @@ class ReplayGuard {
   // About 300 MB of memory; reached only by executed requests, so long before it the store is busy.
   static constexpr std::size_t kLargestSize = 1'000'000;
 
+  struct Remembered {
+    ReplayRow row;
+    SteadyTime until;  // at least
+  };
   struct Memory {
     std::int64_t newest = 0;
-    std::map<trust::Digest, ReplayRow> rows;  // by fingerprint
+    std::map<trust::Digest, Remembered> rows;  // by fingerprint
   };
-  using Expiry = std::tuple<WallTime, trust::Digest, trust::Digest>;
-  void forget(const ReplayRow& row);
-  static Expiry expiry_of(const ReplayRow& row) { return {row.expiry, row.key, row.fingerprint}; }
+  void forget(const trust::Digest& key, const trust::Digest& fingerprint);
+
+  // By steady time; a wall clock behind it only makes the oldest wait for each other.
+  using Expiry = std::tuple<SteadyTime, trust::Digest, trust::Digest>;
+  static Expiry expiry_of(const Remembered& one) {
+    return {one.until, one.row.key, one.row.fingerprint};
+  }
 
   std::map<trust::Digest, Memory> by_key_;
   std::set<Expiry> by_expiry_;

@@ -320,6 +320,18 @@ bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWr
   return true;
 }
 
+// A response that is to be signed leaves room for a TSIG like the one that came, with a time in it.
+std::size_t response_limit(const Request& request, Transport transport) {
+  constexpr std::size_t kTsigTime = 6;
+  const std::size_t taken = transport == Transport::udp
+                                ? std::min<std::size_t>(request.udp_size, kUdpResponseSize)
+                                : kTcpResponseSize;
+  if (request.tsig_size == 0) return taken;
+  constexpr std::size_t kSmallest =
+      320;  // header, the longest question, and an OPT with everything
+  return std::max(kSmallest, taken - std::min(taken, request.tsig_size + kTsigTime));
+}
+
 }  // namespace
 
 void Answering::begin(BytesView message, const ZoneVersion& version) {
@@ -374,28 +386,29 @@ const ZoneNode* Answering::node() const {
   return candidate->is_named(request_.name.wire(), hash_) ? candidate : nullptr;
 }
 
-Answered Answering::finish(Transport transport, Recursion recursion,
-                           std::span<std::uint8_t> out) const {
+Answered Answering::finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out,
+                           const FullCookie* cookie) const {
   const Request& request = request_;
   if (request.kind == RequestKind::silent) return {Answered::Kind::silent, 0};
   if (request.kind == RequestKind::update) return {Answered::Kind::update, 0};
 
-  const std::size_t limit = transport == Transport::tcp
-                                ? kTcpResponseSize
-                                : std::min<std::size_t>(request.udp_size, kUdpResponseSize);
-  ResponseWriter writer(out, limit, request);
+  ResponseWriter writer(out, response_limit(request, transport), request,
+                        {cookie, transport == Transport::tls && request.wants_padding});
   if (recursion == Recursion::offered) writer.set_recursion_available();
   const auto respond = [&](Rcode rcode) {
-    return Answered{Answered::Kind::response, writer.finish(rcode)};
+    const auto kind = request.tsig_size != 0 ? Answered::Kind::to_sign : Answered::Kind::response;
+    return Answered{kind, writer.finish(rcode)};
   };
 
   if (request.kind == RequestKind::malformed) return respond(Rcode::formerr);
   if (request.kind == RequestKind::other) return respond(Rcode::notimp);
+  if (request.kind == RequestKind::cookie) return respond(Rcode::noerror);
   if (request.edns_version != 0) return respond(Rcode::badvers);
   if (const auto rcode = reject_type(request)) {
     const bool is_transfer = request.type == RRType::axfr || request.type == RRType::ixfr;
+    if (*rcode == Rcode::refused) writer.set_extended_error(wire::ExtendedError::prohibited);
     const Answered rejected = respond(*rcode);
-    return {is_transfer && transport == Transport::tcp ? Answered::Kind::transfer : rejected.kind,
+    return {is_transfer && transport != Transport::udp ? Answered::Kind::transfer : rejected.kind,
             rejected.size};
   }
 
@@ -407,7 +420,17 @@ Answered Answering::finish(Transport transport, Recursion recursion,
   }
   if (answer_aside(*version_, request, writer)) return respond(Rcode::noerror);
   writer.set_extended_error(wire::ExtendedError::not_authoritative);
-  return {Answered::Kind::not_ours, writer.finish(Rcode::refused)};
+  const Answered refused = respond(Rcode::refused);
+  if (refused.kind == Answered::Kind::to_sign) return refused;
+  return {Answered::Kind::not_ours, refused.size};
+}
+
+Answered Answering::finish_short(Short why, std::span<std::uint8_t> out,
+                                 const FullCookie* cookie) const {
+  ResponseWriter writer(out, response_limit(request_, Transport::udp), request_, {cookie, false});
+  if (why == Short::truncated) writer.truncate();
+  return {Answered::Kind::response,
+          writer.finish(why == Short::truncated ? Rcode::noerror : Rcode::badcookie)};
 }
 
 Answered answer(BytesView message, Transport transport, Recursion recursion,

@@ -5,12 +5,13 @@
 #include <span>
 
 #include "authority/query/request.h"
+#include "authority/query/response_writer.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
 
 namespace mutua::authority {
 
-enum class Transport { udp, tcp };
+enum class Transport { udp, tcp, tls };
 enum class Recursion {
   refused,
   offered
@@ -26,7 +27,8 @@ struct Answered {
     response,  // send `size` octets
     not_ours,  // the same, a REFUSED; or ask upstream instead, where RD is set and recursion offered
     transfer,  // the same, a REFUSED, to AXFR or IXFR by TCP; or the zone, where the asker may have it
-    update,  // RFC 2136: hand it to the write side; nothing was written
+    to_sign,  // the same, to a message that ends with a TSIG: the response must have one, too
+    update,   // RFC 2136: hand it to the write side; nothing was written
   };
   Kind kind;
   std::size_t size;
@@ -53,7 +55,15 @@ class Answering {
   // False, and nothing done, where there is nothing more to wait for.
   bool advance();
   // `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap the message.
-  Answered finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out) const;
+  // `cookie` goes into the response's OPT where it is not null.
+  Answered finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out,
+                  const FullCookie* cookie = nullptr) const;
+  // What a question gets instead that comes too often over UDP: nothing but TC, or BADCOOKIE.
+  enum class Short { truncated, bad_cookie };
+  Answered finish_short(Short why, std::span<std::uint8_t> out, const FullCookie* cookie) const;
+
+  // The data of the question's COOKIE option; empty where there is none.
+  BytesView cookie() const { return request_.cookie; }
 
  private:
   enum class Stage { look_up, node, block, signatures, done };

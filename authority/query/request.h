@@ -13,6 +13,7 @@ enum class RequestKind {
   silent,     // shorter than a header, or a response: answering it could loop
   malformed,  // FORMERR
   query,      // a standard query with one question
+  cookie,     // a query without question that asks for a server cookie (RFC 7873 section 5.4)
   update,     // RFC 2136: the write side's; only the header was read
   other,      // an opcode that is not served: NOTIMP
 };
@@ -35,10 +36,14 @@ struct Request {
   std::uint8_t edns_version = 0;
   bool dnssec_ok = false;
   std::uint16_t udp_size = 512;  // octets that the client takes in one datagram
+  BytesView cookie;              // the COOKIE option's data (RFC 7873), 8 or 16 to 40 octets
+  bool wants_padding = false;    // RFC 7830
+  std::size_t tsig_size = 0;     // octets of the TSIG record that ends the message; 0: none
 };
 
 // Reads a message in place: no allocation, one pass over it. Counts that lie, trailing octets, a
-// second OPT or one that is not the root's, and a compressed question are malformed.
+// second OPT or one that is not the root's, a COOKIE of an impossible size, a TSIG that is not last,
+// and a compressed question are malformed.
 void parse_request(BytesView message, Request& request);
 
 }  // namespace mutua::authority

@@ -13,14 +13,25 @@ constexpr std::size_t kLastPointerTarget = 0x3FFF;
 constexpr std::size_t kOptSize = 11;
 constexpr std::size_t kExtendedErrorSize = 6;
 constexpr std::size_t kFixedSize = 10;  // TYPE, CLASS, TTL, RDLENGTH
+constexpr std::size_t kOptionHeaderSize = 4;
+constexpr std::size_t kPaddedTo = 468;  // octets, a multiple of them
+
+// Set aside for the OPT record. Padding takes what is left of a stream's message, if anything.
+std::size_t opt_room(const Request& request, const OptExtras& extras) {
+  if (!request.has_edns) return 0;
+  return kOptSize + kExtendedErrorSize +
+         (extras.cookie ? kOptionHeaderSize + extras.cookie->size() : 0) +
+         (extras.pads ? kOptionHeaderSize : 0);
+}
 
 }  // namespace
 
 ResponseWriter::ResponseWriter(std::span<std::uint8_t> out, std::size_t limit,
-                               const Request& request)
+                               const Request& request, const OptExtras& extras)
     : out_(out.data()),
-      limit_(std::min(limit, out.size()) - (request.has_edns ? kOptSize + kExtendedErrorSize : 0)),
-      request_(request) {
+      limit_(std::min(limit, out.size()) - opt_room(request, extras)),
+      request_(request),
+      extras_(extras) {
   std::copy(request.question.begin(), request.question.end(), out_ + wire::kHeaderSize);
   size_ = question_end_ = wire::kHeaderSize + request.question.size();
 }
@@ -137,14 +148,35 @@ void ResponseWriter::put_opt(wire::Rcode rcode) {
   opt[5] = static_cast<std::uint8_t>(static_cast<unsigned>(rcode) >> 4);
   opt[6] = 0;  // version
   store_u16(opt + 7, request_.dnssec_ok ? 0x8000 : 0);
-  store_u16(opt + 9, 0);
-  size_ += kOptSize;
-  if (!extended_error_) return;
-  store_u16(opt + 9, kExtendedErrorSize);  // RFC 8914 section 2
-  store_u16(opt + 11, wire::edns_code::extended_error);
-  store_u16(opt + 13, 2);
-  store_u16(opt + 15, static_cast<std::uint16_t>(*extended_error_));
-  size_ += kExtendedErrorSize;
+  const std::size_t options_at = size_ + kOptSize;
+  size_ = options_at;
+  if (extended_error_) {  // RFC 8914 section 2
+    std::uint8_t* const option = out_ + size_;
+    store_u16(option, wire::edns_code::extended_error);
+    store_u16(option + 2, 2);
+    store_u16(option + 4, static_cast<std::uint16_t>(*extended_error_));
+    size_ += kExtendedErrorSize;
+  }
+  if (extras_.cookie) {
+    std::uint8_t* const option = out_ + size_;
+    store_u16(option, wire::edns_code::cookie);
+    store_u16(option + 2, static_cast<std::uint16_t>(extras_.cookie->size()));
+    std::copy(extras_.cookie->begin(), extras_.cookie->end(), option + kOptionHeaderSize);
+    size_ += kOptionHeaderSize + extras_.cookie->size();
+  }
+  if (extras_.pads) put_padding();
+  store_u16(opt + 9, static_cast<std::uint16_t>(size_ - options_at));
+}
+
+// The last option: the message ends where it ends.
+void ResponseWriter::put_padding() {
+  const std::size_t unpadded = size_ + kOptionHeaderSize;
+  const std::size_t whole = (unpadded + kPaddedTo - 1) / kPaddedTo * kPaddedTo;
+  const std::size_t padding = std::min(whole, wire::kLargestMessage) - unpadded;
+  store_u16(out_ + size_, wire::edns_code::padding);
+  store_u16(out_ + size_ + 2, static_cast<std::uint16_t>(padding));
+  std::memset(out_ + unpadded, 0, padding);
+  size_ = unpadded + padding;
 }
 
 }  // namespace mutua::authority

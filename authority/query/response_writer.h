@@ -25,13 +25,23 @@ struct OwnerPlace {
   BytesView name;  // uncompressed
 };
 
+// A COOKIE option's data in a response: the client's 8 octets, then the server's 16 (RFC 9018).
+using FullCookie = std::array<std::uint8_t, 24>;
+
+// What goes into the OPT record besides.
+struct OptExtras {
+  const FullCookie* cookie = nullptr;  // null: none
+  bool pads = false;                   // to a multiple of 468 octets (RFC 8467 section 4.1)
+};
+
 // Writes one response into the caller's buffer. Room for the OPT record is set aside from the
 // start. No allocation.
 class ResponseWriter {
  public:
   // `limit`: octets that the response may have; at most out.size(), at least what a header, the
   // question and the OPT need.
-  ResponseWriter(std::span<std::uint8_t> out, std::size_t limit, const Request& request);
+  ResponseWriter(std::span<std::uint8_t> out, std::size_t limit, const Request& request,
+                 const OptExtras& extras = {});
 
   // Whether the prepared form holds at this owner's place.
   static bool fits_prepared(const ReadyRRset& ready, const OwnerPlace& owner);
@@ -71,10 +81,12 @@ class ResponseWriter {
   }
   bool put_owned(wire::RRType type, std::uint32_t ttl, BytesView rdata, const OwnerPlace& owner);
   void put_opt(wire::Rcode rcode);
+  void put_padding();
 
   std::uint8_t* const out_;
   std::size_t limit_;  // without the OPT's room
   const Request& request_;
+  const OptExtras extras_;
   std::size_t size_ = 0;
   std::size_t question_end_ = 0;
   std::array<std::uint16_t, 3> counts_{};

@@ -24,9 +24,13 @@ struct Handover {
 // full: the message is dropped (UDP) or the connection closed (TCP), so that the client comes again.
 using Taker = std::function<bool(Handover)>;
 
+// The response to a question that ends with a TSIG, signed or with what is wrong with it. Called on
+// the server's threads, so it must not block.
+using ResponseSigner = std::function<Bytes(BytesView message, BytesView response)>;
+
 // Begins the answer to an AXFR or IXFR that came by TCP. Called on the server's threads, so it must
 // not block; so must not the stream.
-using TransferTaker =
-    std::function<std::unique_ptr<MessageStream>(BytesView message, const SocketAddress& source)>;
+using TransferTaker = std::function<std::unique_ptr<MessageStream>(
+    BytesView message, const SocketAddress& source, Transport transport)>;
 
 }  // namespace mutua::authority

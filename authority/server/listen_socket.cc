@@ -62,14 +62,18 @@ Result<UniqueFd> open_udp(const SocketAddress& address) {
   return fd;
 }
 
+Result<UniqueFd> open_listener(const SocketAddress& address) {
+  UniqueFd fd = TRY(open_bound(address, SOCK_STREAM | SOCK_NONBLOCK));
+  if (::listen(fd.get(), kBacklog) != 0) return errno_error(errno, "listen " + address.to_text());
+  return fd;
+}
+
 Result<ListenSockets> bind_all(SocketAddress address, unsigned udp_sockets) {
   ListenSockets sockets;
   sockets.udp.push_back(TRY(open_udp(address)));
   sockets.address = TRY(bound_address(sockets.udp.front().get()));
   while (sockets.udp.size() < udp_sockets) sockets.udp.push_back(TRY(open_udp(sockets.address)));
-  sockets.tcp = TRY(open_bound(sockets.address, SOCK_STREAM | SOCK_NONBLOCK));
-  if (::listen(sockets.tcp.get(), kBacklog) != 0)
-    return errno_error(errno, "listen " + sockets.address.to_text());
+  sockets.tcp = TRY(open_listener(sockets.address));
   return sockets;
 }
 
@@ -78,6 +82,12 @@ Result<ListenSockets> bind_all(SocketAddress address, unsigned udp_sockets) {
 bool is_wildcard(const SocketAddress& address) {
   const BytesView octets = address.address_octets();
   return std::all_of(octets.begin(), octets.end(), [](std::uint8_t octet) { return octet == 0; });
+}
+
+Result<Listener> bind_listener(const SocketAddress& address) {
+  UniqueFd socket = TRY(open_listener(address));
+  const SocketAddress bound = TRY(bound_address(socket.get()));
+  return Listener{bound, std::move(socket)};
 }
 
 Result<ListenSockets> bind_listen_sockets(const SocketAddress& address, unsigned udp_sockets) {

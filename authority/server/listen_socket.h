@@ -21,6 +21,13 @@ struct ListenSockets {
 // datagram which address it was sent to.
 Result<ListenSockets> bind_listen_sockets(const SocketAddress& address, unsigned udp_sockets);
 
+// Binds `address` for TCP alone; port 0 picks one.
+struct Listener {
+  SocketAddress address;  // as bound
+  UniqueFd socket;        // does not block
+};
+Result<Listener> bind_listener(const SocketAddress& address);
+
 bool is_wildcard(const SocketAddress& address);
 
 }  // namespace mutua::authority

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <filesystem>
+#include <functional>
+#include <list>
 #include <memory>
 #include <vector>
 
-#include "authority/server/handover.h"
+#include "authority/server/answering_context.h"
+#include "authority/server/counters.h"
 #include "authority/server/tcp_server.h"
 #include "authority/server/udp_worker.h"
-#include "authority/zone/catalog.h"
 #include "base/result.h"
 #include "base/socket_address.h"
 
@@ -14,33 +17,62 @@ namespace mutua::authority {
 
 struct ServerConfig {
   std::vector<SocketAddress> listen;  // UDP and TCP both; port 0 picks one
-  unsigned udp_workers = 1;           // threads for each listen address
-  TcpLimits tcp;
+  std::vector<SocketAddress>
+      listen_tls;  // DNS over TLS (RFC 7858) and transfers over it (RFC 9103)
+  std::filesystem::path tls_certificate, tls_key;
+  unsigned udp_workers = 1;            // threads for each listen address
+  TcpLimits tcp;                       // for plain connections, and as much again for TLS
+  std::vector<SipKey> cookie_secrets;  // none: one of the server's own making
+  RateLimits rate_limits;
+};
+
+// Who takes what the server does not answer itself. Those that are empty: it is refused.
+struct Takers {
+  Taker update;            // UPDATE messages
+  Taker forward;           // questions with RD about others' names
+  TransferTaker transfer;  // AXFR and IXFR
+  ResponseSigner sign;     // answers questions that end with a TSIG; never empty
 };
 
 // The authority's face to the network.
 class Server {
  public:
-  // Binds everything; nothing is answered before start(). `update` takes UPDATE messages, `forward`
-  // questions with RD about others' names, `transfer` AXFR and IXFR; empty: those are refused.
-  // `catalog` outlives the server.
+  // Binds everything; nothing is answered before start(). `catalog` outlives the server.
   static Result<std::unique_ptr<Server>> create(const ServerConfig& config, Catalog& catalog,
-                                                Taker update, Taker forward,
-                                                TransferTaker transfer);
+                                                Takers takers);
 
   // As bound, in the order of the configuration.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  const std::vector<SocketAddress>& tls_addresses() const { return tls_addresses_; }
 
   void start();
   // Ends all threads. Late replies by UDP still leave.
   void stop();
 
- private:
-  Server() = default;
+  // Takes up what may change while the server runs: the certificate with its key, the cookie
+  // secrets, the rate limits. Fails, and changes nothing, where the files cannot be read. One
+  // thread at a time.
+  Result<void> reload(const ServerConfig& config);
 
-  std::vector<SocketAddress> addresses_;
+  // What each thread has done. Any thread.
+  struct Statistics {
+    std::vector<const AnswerCounters*> udp, tcp, tls;
+    std::vector<const ConnectionCounters*> tcp_connections, tls_connections;
+  };
+  Statistics statistics() const;
+
+ private:
+  Server(Catalog& catalog, Takers takers);
+
+  AnsweringContext context_;
+  // Every one that was ever in use: a thread may still be at work with it.
+  std::list<Cookies> cookies_;
+  std::list<RateLimiter> rate_limiters_;
+
+  std::vector<SocketAddress> addresses_, tls_addresses_;
+  std::shared_ptr<CurrentTlsContext> tls_context_;
   std::vector<std::unique_ptr<UdpWorker>> udp_workers_;
-  std::unique_ptr<TcpServer> tcp_;
+  std::unique_ptr<TcpServer> tcp_, tls_;
 };
 
 }  // namespace mutua::authority

@@ -34,16 +34,15 @@ unsigned TcpConnection::begin_requests(std::size_t at, const ZoneVersion& versio
   return count;
 }
 
-bool TcpConnection::answer_requests(const ZoneVersion& version, Recursion recursion,
-                                    const HandOver& hand_over, Scratch& scratch) {
+bool TcpConnection::answer_requests(const Surroundings& surroundings) {
+  Scratch& scratch = surroundings.scratch;
   std::size_t at = 0;
   for (unsigned count = 1; count > 0 && !broken_ && !at_limit();) {
-    count = begin_requests(at, version, scratch);
+    count = begin_requests(at, surroundings.version, scratch);
     advance_together(std::span(scratch.answerings).first(count));
     for (unsigned i = 0; i < count && !broken_ && !at_limit(); ++i) {
       const BytesView message = *request_at(at);
-      if (!answer_one(message, scratch.answerings[i], recursion, hand_over, scratch))
-        broken_ = true;
+      if (!answer_one(message, scratch.answerings[i], surroundings)) broken_ = true;
       at += 2 + message.size();
     }
   }
@@ -52,20 +51,42 @@ bool TcpConnection::answer_requests(const ZoneVersion& version, Recursion recurs
   return at != 0;
 }
 
-bool TcpConnection::answer_one(BytesView message, const Answering& answering, Recursion recursion,
-                               const HandOver& hand_over, Scratch& scratch) {
-  const Answered answered = answering.finish(Transport::tcp, recursion, scratch.response);
+bool TcpConnection::answer_one(BytesView message, const Answering& answering,
+                               const Surroundings& surroundings) {
+  surroundings.counters.requests.add(1);
+  const AnsweringContext& context = surroundings.context;
+  const BytesView option = answering.cookie();
+  Cookies::Verdict cookie{false, {}};
+  if (!option.empty()) {
+    cookie = context.cookies.load(std::memory_order_acquire)
+                 ->judge(option, peer_.address_octets(), surroundings.seconds);
+  }
+  const Answered answered =
+      answering.finish(transport(), context.recursion(), surroundings.scratch.response,
+                       option.empty() ? nullptr : &cookie.answer);
+  return respond(message, answered, surroundings);
+}
+
+bool TcpConnection::respond(BytesView message, const Answered& answered,
+                            const Surroundings& surroundings) {
+  const HandOver& hand_over = surroundings.hand_over;
   if (answered.kind == Answered::Kind::transfer && hand_over(answered.kind, message)) return true;
-  const bool forwards = answered.kind == Answered::Kind::not_ours &&
-                        recursion == Recursion::offered && asks_for_recursion(message);
+  const bool forwards = answered.kind == Answered::Kind::not_ours && surroundings.context.forward &&
+                        asks_for_recursion(message);
   if (answered.kind == Answered::Kind::update || forwards) {
+    surroundings.counters.handed_over.add(1);
     if (!hand_over(answered.kind, message)) return false;
     ++owed_;
     return true;
   }
   // What gets no answer over UDP for fear of loops has no place in a stream.
   if (answered.kind == Answered::Kind::silent) return false;
-  queue(BytesView(scratch.response).first(answered.size));
+  const BytesView response = BytesView(surroundings.scratch.response).first(answered.size);
+  surroundings.counters.responses[response[3] & 15].add(1);
+  if (answered.kind == Answered::Kind::to_sign)
+    queue(surroundings.context.sign(message, response));
+  else
+    queue(response);
   return true;
 }
 

@@ -8,7 +8,10 @@
 #include <optional>
 
 #include "authority/query/answer.h"
+#include "authority/server/answering_context.h"
+#include "authority/server/counters.h"
 #include "authority/server/handover.h"
+#include "authority/tls/tls_stream.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -17,7 +20,7 @@
 
 namespace mutua::authority {
 
-// One client's TCP connection: requests and responses, each behind its length in two octets
+// One client's TCP connection, plain or with TLS: requests and responses, each behind its length in two octets
 // (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in which they
 // are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows sockets and time.
 class TcpConnection {
@@ -25,8 +28,10 @@ class TcpConnection {
   static constexpr std::size_t kMostUnsent = 128 * 1024;  // octets of responses; one more may begin
   static constexpr unsigned kMostOwed = 64;  // messages handed over and not replied yet
 
-  TcpConnection(UniqueFd socket, SocketAddress peer, std::uint64_t id)
-      : socket_(std::move(socket)), peer_(peer), id_(id) {}
+  // `tls`: null where the connection is plain.
+  TcpConnection(UniqueFd socket, std::unique_ptr<TlsStream> tls, SocketAddress peer,
+                std::uint64_t id)
+      : socket_(std::move(socket)), tls_(std::move(tls)), peer_(peer), id_(id) {}
 
   // Room to work in, which all connections of a thread share.
   struct Scratch {
@@ -38,11 +43,20 @@ class TcpConnection {
   // for a transfer it means that the REFUSED goes out.
   using HandOver = std::function<bool(Answered::Kind kind, BytesView message)>;
 
+  // What answers are made from; lives as long as the call.
+  struct Surroundings {
+    const AnsweringContext& context;
+    const ZoneVersion& version;
+    const HandOver& hand_over;
+    Scratch& scratch;
+    AnswerCounters& counters;
+    std::uint32_t seconds;  // since 1970
+  };
+
   // Takes octets that came. Nothing is answered before answer_requests().
   void received(BytesView octets) { append(in_, octets); }
   // Answers the whole requests that came, as far as the limits let it; true if there were any.
-  bool answer_requests(const ZoneVersion& version, Recursion recursion, const HandOver& hand_over,
-                       Scratch& scratch);
+  bool answer_requests(const Surroundings& surroundings);
   // Sends this before anything else is answered. For the hand-over of a transfer to call.
   void begin_stream(std::unique_ptr<MessageStream> stream) { stream_ = std::move(stream); }
   // Queues more of the stream, if there is one and the limits let it; true if there was any.
@@ -62,9 +76,13 @@ class TcpConnection {
   bool is_idle() const { return owed_ == 0 && unsent().empty() && !stream_; }
   // There is something to send now, or there will be once this has left.
   bool wants_output() const { return !unsent().empty() || stream_; }
+  // A whole request has come and is not answered yet.
+  bool has_request() const { return request_at(0).has_value(); }
   void break_off() { broken_ = true; }
 
   int fd() const { return socket_.get(); }
+  TlsStream* tls() { return tls_.get(); }
+  Transport transport() const { return tls_ ? Transport::tls : Transport::tcp; }
   const SocketAddress& peer() const { return peer_; }
   std::uint64_t id() const { return id_; }
 
@@ -74,16 +92,16 @@ class TcpConnection {
   std::list<std::uint64_t>::iterator place_by_progress{};
 
  private:
-  bool has_request() const { return request_at(0).has_value(); }
   bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed || stream_; }
   // The whole message whose length stands at `at` of the input; nothing where it has not come.
   std::optional<BytesView> request_at(std::size_t at) const;
   unsigned begin_requests(std::size_t at, const ZoneVersion& version, Scratch& scratch) const;
-  bool answer_one(BytesView message, const Answering& answering, Recursion recursion,
-                  const HandOver& hand_over, Scratch& scratch);
+  bool answer_one(BytesView message, const Answering& answering, const Surroundings& surroundings);
+  bool respond(BytesView message, const Answered& answered, const Surroundings& surroundings);
   void queue(BytesView response);
 
   UniqueFd socket_;
+  std::unique_ptr<TlsStream> tls_;  // over the socket
   SocketAddress peer_;
   std::uint64_t id_;
   Bytes in_, out_;

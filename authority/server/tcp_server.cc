@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <ctime>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -76,14 +77,12 @@ class Mailbox {
 
 class EpollTcpServer final : public TcpServer {
  public:
-  EpollTcpServer(std::vector<UniqueFd> listeners, TcpLimits limits, Catalog& catalog, Taker update,
-                 Taker forward, TransferTaker transfer)
+  EpollTcpServer(std::vector<UniqueFd> listeners, TcpLimits limits, const AnsweringContext& context,
+                 std::shared_ptr<CurrentTlsContext> tls)
       : listeners_(std::move(listeners)),
         limits_(limits),
-        catalog_(catalog),
-        update_(std::move(update)),
-        forward_(std::move(forward)),
-        transfer_(std::move(transfer)) {}
+        context_(context),
+        tls_(std::move(tls)) {}
 
   ~EpollTcpServer() override { stop(); }
 
@@ -108,6 +107,9 @@ class EpollTcpServer final : public TcpServer {
     thread_.join();
   }
 
+  const AnswerCounters& answer_counters() const override { return answered_; }
+  const ConnectionCounters& connection_counters() const override { return connected_; }
+
  private:
   using Connections = std::unordered_map<std::uint64_t, TcpConnection>;
 
@@ -120,7 +122,7 @@ class EpollTcpServer final : public TcpServer {
   }
 
   void run() {
-    Catalog::Reader reader(catalog_);
+    Catalog::Reader reader(context_.catalog);
     reader_ = &reader;
     std::array<epoll_event, kEventsInOneTurn> events;
     while (!stopping_.load()) {
@@ -145,6 +147,8 @@ class EpollTcpServer final : public TcpServer {
       connection.break_off();
     else if ((event.events & EPOLLIN) != 0 && connection.wants_input())
       read(connection);
+    else if (connection.tls() && connection.tls()->wants_to_write())
+      read(connection);  // the handshake waited for room
     serve(connection);
   }
 
@@ -171,15 +175,20 @@ class EpollTcpServer final : public TcpServer {
 
   void add(UniqueFd socket, const SocketAddress& peer) {
     const auto same_source = by_source_.find(source_of(peer));
-    if (same_source != by_source_.end() &&
-        same_source->second >= limits_.connections_of_one_source())
-      return;  // closes the socket
-    if (connections_.size() >= limits_.connections && !make_room()) return;
+    const bool has_share = same_source == by_source_.end() ||
+                           same_source->second < limits_.connections_of_one_source();
+    const bool has_room = has_share && (connections_.size() < limits_.connections || make_room());
+    std::unique_ptr<TlsStream> tls;
+    if (has_room && tls_) tls = TlsStream::accept(*tls_->get(), socket.get());
+    if (!has_room || (tls_ && !tls)) return connected_.refused.add(1);  // closes the socket
+    connected_.accepted.add(1);
+    connected_.open.add(1);
     const int on = 1;
     ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const std::uint64_t id = next_id_++;
     const int fd = socket.get();
-    auto& connection = connections_.try_emplace(id, std::move(socket), peer, id).first->second;
+    auto& connection =
+        connections_.try_emplace(id, std::move(socket), std::move(tls), peer, id).first->second;
     ++by_source_[source_of(peer)];
     connection.watched_events = EPOLLIN;
     connection.last_progress = steady_clock::now();
@@ -199,6 +208,7 @@ class EpollTcpServer final : public TcpServer {
   }
 
   void read(TcpConnection& connection) {
+    if (TlsStream* const tls = connection.tls()) return read_tls(*tls, connection);
     const ssize_t count = ::recv(connection.fd(), read_buffer_.data(), read_buffer_.size(), 0);
     if (count > 0)
       connection.received({read_buffer_.data(), static_cast<std::size_t>(count)});
@@ -208,6 +218,18 @@ class EpollTcpServer final : public TcpServer {
       connection.break_off();
   }
 
+  // A record at a time; those that came with it are already here, and epoll knows nothing of them.
+  void read_tls(TlsStream& tls, TcpConnection& connection) {
+    for (std::size_t total = 0; total < kReadSize;) {
+      const auto moved = tls.read(read_buffer_);
+      if (moved.state == TlsStream::State::finished) connection.peer_finished();
+      if (moved.state == TlsStream::State::broken) connection.break_off();
+      if (moved.state != TlsStream::State::moved) return;
+      connection.received({read_buffer_.data(), moved.octets});
+      total += moved.octets;
+    }
+  }
+
   // Answers what came and sends what is ready, until neither goes any further; of a transfer a share,
   // so that a fast secondary does not keep the others waiting.
   void serve(TcpConnection& connection) {
@@ -215,45 +237,75 @@ class EpollTcpServer final : public TcpServer {
       const bool streamed = connection.continue_stream();
       const bool answered = answer_requests(connection) || streamed;
       const bool drained = send(connection);
+      const bool read_more = has_pending(connection);
+      if (read_more) read_tls(*connection.tls(), connection);
       if (answered || drained) note_progress(connection);
       // An output that drained may have made room for requests that wait.
-      if ((!answered && !drained) || !connection.unsent().empty()) break;
+      if ((!answered && !drained && !read_more) || !connection.unsent().empty()) break;
     }
     if (connection.is_finished()) return close(connection);
     const std::uint32_t events =
-        (connection.wants_input() ? EPOLLIN : 0u) | (connection.wants_output() ? EPOLLOUT : 0u);
+        (connection.wants_input() ? EPOLLIN : 0u) | (wants_output(connection) ? EPOLLOUT : 0u);
     if (events == connection.watched_events) return;
     connection.watched_events = events;
     if (!watch(EPOLL_CTL_MOD, connection.fd(), events, connection.id())) close(connection);
   }
 
+  static bool has_pending(TcpConnection& connection) {
+    return connection.tls() && connection.wants_input() && connection.tls()->has_pending();
+  }
+
+  // Also where its share of this turn is used up: epoll says at once that there is room.
+  static bool wants_output(TcpConnection& connection) {
+    const bool waits_for_turn =
+        connection.wants_input() && (connection.has_request() || has_pending(connection));
+    return connection.wants_output() || waits_for_turn ||
+           (connection.tls() && connection.tls()->wants_to_write());
+  }
+
   bool answer_requests(TcpConnection& connection) {
     const auto hand_over = [&](Answered::Kind kind, BytesView message) {
       if (kind == Answered::Kind::transfer) {
-        if (transfer_) connection.begin_stream(transfer_(message, connection.peer()));
-        return static_cast<bool>(transfer_);
+        if (!context_.transfer) return false;
+        connection.begin_stream(
+            context_.transfer(message, connection.peer(), connection.transport()));
+        return true;
       }
-      const Taker& taker = kind == Answered::Kind::update ? update_ : forward_;
+      const Taker& taker = kind == Answered::Kind::update ? context_.update : context_.forward;
       const auto reply = [mailbox = mailbox_, id = connection.id()](Bytes response) {
         mailbox->put(id, std::move(response));
       };
-      return taker({to_bytes(message), connection.peer(), Transport::tcp, reply});
+      return taker({to_bytes(message), connection.peer(), connection.transport(), reply});
     };
     const auto version = reader_->pin();
-    return connection.answer_requests(*version, forward_ ? Recursion::offered : Recursion::refused,
-                                      hand_over, scratch_);
+    return connection.answer_requests({context_, *version, hand_over, scratch_, answered_,
+                                       static_cast<std::uint32_t>(::time(nullptr))});
   }
 
   // True where this took the last octet.
   bool send(TcpConnection& connection) {
     const BytesView unsent = connection.unsent();
     if (unsent.empty()) return false;
+    if (TlsStream* const tls = connection.tls()) return send_tls(*tls, connection);
     const ssize_t count = ::send(connection.fd(), unsent.data(), unsent.size(), MSG_NOSIGNAL);
     if (count >= 0)
       connection.sent(static_cast<std::size_t>(count));
     else if (errno != EAGAIN && errno != EINTR)
       connection.break_off();
     return connection.unsent().empty();
+  }
+
+  bool send_tls(TlsStream& tls, TcpConnection& connection) {
+    while (!connection.unsent().empty()) {
+      const auto moved = tls.write(connection.unsent());
+      if (moved.state == TlsStream::State::moved) {
+        connection.sent(moved.octets);
+        continue;
+      }
+      if (moved.state != TlsStream::State::blocked) connection.break_off();
+      return false;
+    }
+    return true;
   }
 
   void deliver_mail() {
@@ -280,6 +332,7 @@ class EpollTcpServer final : public TcpServer {
     const auto source = by_source_.find(source_of(connection.peer()));
     if (--source->second == 0) by_source_.erase(source);
     by_progress_.erase(connection.place_by_progress);
+    connected_.open.add(std::uint64_t(0) - 1);
     connections_.erase(connection.id());  // closes the socket, which leaves the epoll set by that
   }
 
@@ -288,6 +341,7 @@ class EpollTcpServer final : public TcpServer {
     while (!by_progress_.empty()) {
       TcpConnection& oldest = connections_.at(by_progress_.front());
       if (oldest.last_progress + limits_.idle > now) return;
+      connected_.timed_out.add(1);
       close(oldest);
     }
   }
@@ -301,9 +355,10 @@ class EpollTcpServer final : public TcpServer {
 
   const std::vector<UniqueFd> listeners_;
   const TcpLimits limits_;
-  Catalog& catalog_;
-  const Taker update_, forward_;
-  const TransferTaker transfer_;
+  const AnsweringContext& context_;
+  const std::shared_ptr<CurrentTlsContext> tls_;  // null: plain connections
+  AnswerCounters answered_;
+  ConnectionCounters connected_;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   UniqueFd epoll_;
   std::atomic<bool> stopping_{false};
@@ -323,12 +378,11 @@ class EpollTcpServer final : public TcpServer {
 }  // namespace
 
 Result<std::unique_ptr<TcpServer>> TcpServer::create(std::vector<UniqueFd> listeners,
-                                                     TcpLimits limits, Catalog& catalog,
-                                                     Taker update, Taker forward,
-                                                     TransferTaker transfer) {
+                                                     TcpLimits limits,
+                                                     const AnsweringContext& context,
+                                                     std::shared_ptr<CurrentTlsContext> tls) {
   auto server =
-      std::make_unique<EpollTcpServer>(std::move(listeners), limits, catalog, std::move(update),
-                                       std::move(forward), std::move(transfer));
+      std::make_unique<EpollTcpServer>(std::move(listeners), limits, context, std::move(tls));
   TRY(server->open());
   return std::unique_ptr<TcpServer>(std::move(server));
 }

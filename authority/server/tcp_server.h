@@ -4,8 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "authority/server/handover.h"
-#include "authority/zone/catalog.h"
+#include "authority/server/answering_context.h"
+#include "authority/server/counters.h"
+#include "authority/tls/tls_context.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 
@@ -21,21 +22,24 @@ struct TcpLimits {
   std::size_t connections_of_one_source() const { return connections / 4 + 1; }
 };
 
-// Answers all TCP connections on one thread: whatever is there is read at once, all of it answered,
+// Answers all TCP connections of its listeners on one thread, all plain or all with TLS: whatever is there is read at once, all of it answered,
 // and the answers written at once. When all places are taken, the connection that has been idle
 // longest makes room.
 class TcpServer {
  public:
-  // `listeners` do not block. `forward` is empty where names of others are refused, `transfer`
-  // where nobody may have the zone. `catalog` outlives the server.
+  // `listeners` do not block. `tls` is null for plain connections. The context outlives the server.
   static Result<std::unique_ptr<TcpServer>> create(std::vector<UniqueFd> listeners,
-                                                   TcpLimits limits, Catalog& catalog, Taker update,
-                                                   Taker forward, TransferTaker transfer);
+                                                   TcpLimits limits,
+                                                   const AnsweringContext& context,
+                                                   std::shared_ptr<CurrentTlsContext> tls);
   virtual ~TcpServer() = default;  // stops
 
   virtual void start() = 0;
   // Sends what is ready, as far as it goes without waiting, and ends the thread.
   virtual void stop() = 0;
+
+  virtual const AnswerCounters& answer_counters() const = 0;
+  virtual const ConnectionCounters& connection_counters() const = 0;
 };
 
 }  // namespace mutua::authority

@@ -4,8 +4,8 @@
 #include <memory>
 #include <thread>
 
-#include "authority/server/handover.h"
-#include "authority/zone/catalog.h"
+#include "authority/server/answering_context.h"
+#include "authority/server/counters.h"
 #include "base/unique_fd.h"
 
 namespace mutua::authority {
@@ -14,8 +14,7 @@ namespace mutua::authority {
 // response leaves from the address that was asked.
 class UdpWorker {
  public:
-  // `forward` is empty where names of others are refused. `catalog` outlives the worker.
-  UdpWorker(UniqueFd socket, Catalog& catalog, Taker update, Taker forward);
+  UdpWorker(UniqueFd socket, const AnsweringContext& context);
   ~UdpWorker();  // stops
   UdpWorker(const UdpWorker&) = delete;
   UdpWorker& operator=(const UdpWorker&) = delete;
@@ -25,17 +24,22 @@ class UdpWorker {
   // let go of its reply.
   void stop();
 
+  const AnswerCounters& counters() const { return counters_; }
+
  private:
   struct Batch;
 
   void run();
   void receive_into(Batch& batch);
   void answer_all(Batch& batch);
+  Answered answer_one(Batch& batch, unsigned index, std::uint8_t* response);
+  void sign(Batch& batch, unsigned index, BytesView response);
+  void count(const Batch& batch);
   void hand_over(const Taker& taker, Batch& batch, unsigned index);
 
   const std::shared_ptr<const UniqueFd> socket_;  // shared with the replies that are owed
-  Catalog& catalog_;
-  const Taker update_, forward_;
+  const AnsweringContext& context_;
+  AnswerCounters counters_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

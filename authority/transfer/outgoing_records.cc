@@ -25,8 +25,7 @@ class WholeZone final : public OutgoingRecords {
       if (rrset_ < rrsets_.size()) {
         const RRset& rrset = rrsets_[rrset_];
         const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
-        if (!is_at_end)
-          return OutgoingRecord{&owner_, rrset.type, rrset.ttl, rrset.rdatas[rdata_++]};
+        if (!is_at_end) return record_of(rrset, rrset.rdatas[rdata_++]);
         ++rrset_;
         rdata_ = 0;
         continue;
@@ -42,6 +41,10 @@ class WholeZone final : public OutgoingRecords {
   }
 
  private:
+  OutgoingRecord record_of(const RRset& rrset, BytesView rdata) const {
+    return {&owner_, rrset.type, ttl_of(rrset, rdata), rdata};
+  }
+
   const std::shared_ptr<const ZoneVersion> version_;
   NameTrie<ZoneNode>::Iterator nodes_;
   wire::Name owner_;

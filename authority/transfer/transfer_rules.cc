@@ -41,15 +41,15 @@ Result<AddressPrefix> AddressPrefix::parse(std::string_view text) {
   return prefix;
 }
 
-bool AddressPrefix::contains(const SocketAddress& address) const {
-  const BytesView mine = address_.address_octets(), theirs = address.address_octets();
-  return mine.size() == theirs.size() && same_bits(mine, theirs, bits_);
+bool AddressPrefix::contains(BytesView octets) const {
+  const BytesView mine = address_.address_octets();
+  return mine.size() == octets.size() && same_bits(mine, octets, bits_);
 }
 
-bool permits(const std::vector<TransferRule>& rules, const SocketAddress& source,
+bool permits(const std::vector<TransferRule>& rules, const SocketAddress& source, bool tls,
              const std::optional<wire::Name>& key) {
   return std::any_of(rules.begin(), rules.end(), [&](const TransferRule& rule) {
-    return rule.from.contains(source) && (!rule.key || rule.key == key);
+    return rule.from.contains(source) && (tls || !rule.needs_tls) && (!rule.key || rule.key == key);
   });
 }
 

@@ -18,7 +18,8 @@ class AddressPrefix {
   static Result<AddressPrefix> parse(std::string_view text);
 
   // Whatever the port. (IPv6 listeners take no IPv4: there are no mapped addresses.)
-  bool contains(const SocketAddress& address) const;
+  bool contains(const SocketAddress& address) const { return contains(address.address_octets()); }
+  bool contains(BytesView octets) const;  // 4 or 16, in network order
 
  private:
   SocketAddress address_;
@@ -29,10 +30,11 @@ class AddressPrefix {
 struct TransferRule {
   AddressPrefix from;
   std::optional<wire::Name> key;
+  bool needs_tls = false;  // and nobody listens in
 };
 
 // `key`: the one that the request was signed with, if it was.
-bool permits(const std::vector<TransferRule>& rules, const SocketAddress& source,
+bool permits(const std::vector<TransferRule>& rules, const SocketAddress& source, bool tls,
              const std::optional<wire::Name>& key);
 
 // Who hears of every change (RFC 1996), signed with the key where there is one.

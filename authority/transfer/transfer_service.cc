@@ -89,7 +89,7 @@ std::size_t size_of(const ChangeHistory::Path& path) {
 }  // namespace
 
 std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
-                                                      const SocketAddress& source) const {
+                                                      const SocketAddress& source, bool tls) const {
   std::optional<ResponseSignature> signature;
   auto parsed = wire::parse(message);
   const auto refuse = [&](const wire::Message& request, Refusal refusal) {
@@ -111,7 +111,7 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
     signature = std::move(std::get<CheckedTsig>(checked).signature);
     key = signature->key->name;
   }
-  if (!permits(config_.rules, source, key))
+  if (!permits(config_.rules, source, tls, key))
     return refuse(request, {Rcode::refused, ExtendedError::prohibited, "not to you"});
   const auto version = catalog_.current();
   if (question.name != version->apex())

@@ -24,7 +24,9 @@ class TransferService {
 
   // `message`: a query of type AXFR or IXFR. What is refused gets a stream of one message that says
   // why; a TSIG is checked and answered by one (RFC 8945).
-  std::unique_ptr<MessageStream> begin(BytesView message, const SocketAddress& source) const;
+  // `tls`: the request came over TLS (RFC 9103).
+  std::unique_ptr<MessageStream> begin(BytesView message, const SocketAddress& source,
+                                       bool tls) const;
 
  private:
   const TransferConfig& config_;

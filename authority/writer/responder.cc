@@ -3,22 +3,12 @@
 #include <string>
 #include <utility>
 
-#include "trust/mac.h"
-#include "wire/tsig.h"
+#include "authority/access/response_signature.h"
 
 namespace mutua::authority {
 namespace {
 
 constexpr std::size_t kLongestText = 200;  // octets: the answer stays one small datagram
-
-Bytes sign(Bytes message, const ResponseSignature& signature) {
-  if (!signature.key) return wire::sign_tsig(std::move(message), signature.fields, {}, {});
-  return wire::sign_tsig(
-      std::move(message), signature.fields, signature.request_mac, [&](BytesView covered) {
-        // The algorithm verified the request a moment ago: it is known.
-        return trust::hmac(signature.key->algorithm, signature.key->secret, covered).value_or({});
-      });
-}
 
 }  // namespace
 
@@ -37,7 +27,7 @@ Bytes render(const UpdateAnswer& answer) {
     response.edns = std::move(edns);
   }
   Bytes bytes = response.to_wire();
-  return answer.signature ? sign(std::move(bytes), *answer.signature) : bytes;
+  return answer.signature ? sign_response(std::move(bytes), *answer.signature) : bytes;
 }
 
 }  // namespace mutua::authority

@@ -45,10 +45,19 @@ struct WriterCore::Pending {
 };
 
 WriterCore::WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
-    : store_(store), config_(std::move(config)), clock_(clock) {}
+    : store_(store),
+      config_(std::move(config)),
+      clock_(clock),
+      started_{clock.wall_now(), clock.steady_now()} {}
+
+WallTime WriterCore::lease_now() const {
+  return started_.wall +
+         std::chrono::floor<std::chrono::seconds>(clock_.steady_now() - started_.steady);
+}
 
 std::optional<WallTime> WriterCore::next_due() const {
-  const auto lapse = state_.leases.next_due();
+  auto lapse = state_.leases.next_due();
+  if (lapse) *lapse += clock_.wall_now() - lease_now();
   const auto renewal = state_.signer ? state_.signer->next_due() : std::nullopt;
   if (!lapse || !renewal) return lapse ? lapse : renewal;
   return std::min(*lapse, *renewal);
@@ -66,7 +75,7 @@ Result<WriterCore::State> WriterCore::load() const {
   if (stored.serial != state.version->serial())
     return Error("load: the stored serial is not the SOA's");
   state.leases = LeaseTable(stored.leases);
-  state.replay_guard = ReplayGuard(stored.replays);
+  state.replay_guard = ReplayGuard(stored.replays, now());
   state.index = FederationIndex(*state.version);
   if (config_.zone_key) state.signer.emplace(*config_.zone_key, config_.signature_times);
   return state;
@@ -95,7 +104,7 @@ Result<CommitOutcome> WriterCore::recover_once() {
   }
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
-  state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
+  state_.replay_guard.forget_expired(now(), transaction);
   if (!transaction.empty() && TRY(store_.commit(expected, transaction)) == CommitOutcome::conflict)
     return CommitOutcome::conflict;
   healthy_ = true;
@@ -155,7 +164,7 @@ Result<void> WriterCore::refresh_served_lists(Transaction& transaction) {
 }
 
 Result<void> WriterCore::lapse_due(Transaction& transaction) {
-  const WallTime now = clock_.wall_now();
+  const WallTime now = lease_now();
   while (true) {
     const auto due = state_.leases.due(now, kLapsesAtOnce);
     if (due.empty()) return {};
@@ -274,14 +283,14 @@ Result<void> WriterCore::take_up(const Transaction& others, std::vector<ChangeSe
   }
   for (const wire::Name& owner : others.removed_leases) state_.leases.remove(owner);
   for (const LeaseRow& row : others.leases) state_.leases.put(row);
-  state_.replay_guard.follow(others);
+  state_.replay_guard.follow(others, now());
   return {};
 }
 
 std::optional<CommitOutcome> WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
   if (so_far.empty()) return CommitOutcome::committed;
   Transaction transaction = so_far;
-  state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
+  state_.replay_guard.forget_expired(now(), transaction);
   auto stored = store_.commit(expected, transaction);
   if (!stored.ok()) {
     fail(stored.error());
@@ -389,7 +398,7 @@ void WriterCore::execute(const AuthenticatedRequest& request, UpdateAnswer& answ
     const auto* key_caller = std::get_if<KeyCaller>(&request.caller());
     if (key_caller && !key_caller->in_zone) return;
   }
-  state_.replay_guard.remember(request.replay(), request.monotonic(), transaction);
+  state_.replay_guard.remember(request.replay(), request.monotonic(), now(), transaction);
 }
 
 std::optional<Refusal> WriterCore::try_execute(const AuthenticatedRequest& request,
@@ -397,7 +406,7 @@ std::optional<Refusal> WriterCore::try_execute(const AuthenticatedRequest& reque
   auto permitted = permit(request, *state_.version);
   if (auto* refusal = std::get_if<Refusal>(&permitted)) return std::move(*refusal);
   auto outcome = apply_update(std::get<PermittedUpdate>(permitted), *state_.version, state_.leases,
-                              clock_.wall_now());
+                              lease_now());
   if (auto* refusal = std::get_if<Refusal>(&outcome)) return std::move(*refusal);
   auto& applied = std::get<Applied>(outcome);
   if (auto taken = take_up(std::move(applied.change), transaction); !taken.ok()) {

@@ -54,6 +54,11 @@ class WriterCore {
     std::set<trust::Digest> keys;  // of the authenticated requests: their repetitions may follow
   };
 
+  Moment now() const { return {clock_.wall_now(), clock_.steady_now()}; }
+  // Leases are spans of time, whatever happens to the wall clock: a jump neither lets all of them
+  // lapse at once nor keeps the dead alive. Counted from the wall clock of the start, which is what
+  // the store's rows mean.
+  WallTime lease_now() const;
   Result<State> load() const;
   Result<CommitOutcome> recover_once();
   Result<void> read_history();
@@ -85,6 +90,7 @@ class WriterCore {
   ZoneStore& store_;
   const WriterConfig config_;
   const Clock& clock_;
+  const Moment started_;
   State state_;
   SourceLimits limits_;
   RecentAnswers recent_;

@@ -17,6 +17,8 @@ struct EdnsOption {
 
 namespace edns_code {
 constexpr std::uint16_t update_lease = 2;     // RFC 9664
+constexpr std::uint16_t cookie = 10;          // RFC 7873
+constexpr std::uint16_t padding = 12;         // RFC 7830
 constexpr std::uint16_t extended_error = 15;  // RFC 8914
 }  // namespace edns_code
 

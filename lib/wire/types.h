@@ -62,6 +62,7 @@ enum class Rcode : std::uint16_t {
   badkey = 17,
   badtime = 18,
   badtrunc = 22,
+  badcookie = 23,
 };
 
 // "SRV", "TYPE65280" (RFC 3597).

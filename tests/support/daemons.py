@@ -110,6 +110,11 @@ class Daemon:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory_kib(self):
+        """Resident memory."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
+
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Bytes message = to_bytes(BytesView(data + 1, size - 1));
   if ((data[0] & 1) != 0) message = sign(std::move(message), setup.key);
   const TransferService service(setup.config, *setup.catalog, setup.history, system_clock());
-  const auto stream = service.begin(message, SocketAddress::parse("127.0.0.1:1").value());
+  const auto stream = service.begin(message, SocketAddress::parse("127.0.0.1:1").value(), false);
   for (unsigned count = 0;; ++count) {
     BASE_ASSERT(count < 10);
     const auto next = stream->next();

@@ -138,10 +138,14 @@ class ServerTest : public testing::Test {
     config_.listen = {SocketAddress::parse(address).value()};
     config_.tcp = limits;
     config_.udp_workers = workers;
-    server_ = Server::create(config_, catalog_, updates_.taker(),
-                             forwards ? questions_.taker() : Taker(), {})
-                  .value();
+    server_ = Server::create(config_, catalog_, takers(forwards)).value();
     server_->start();
+  }
+  Takers takers(bool forwards = false) {
+    return {updates_.taker(),
+            forwards ? questions_.taker() : Taker(),
+            {},
+            [](BytesView, BytesView response) { return to_bytes(response); }};
   }
   SocketAddress address() const { return server_->addresses().front(); }
   SocketAddress address(const std::string& host) const {
@@ -368,7 +372,7 @@ TEST_F(ServerTest, ASecondServerOnTheSamePortDoesNotStart) {
   serve();
   ServerConfig same;
   same.listen = {address()};
-  EXPECT_FALSE(Server::create(same, catalog_, updates_.taker(), {}, {}));
+  EXPECT_FALSE(Server::create(same, catalog_, takers()));
 }
 
 }  // namespace

@@ -35,13 +35,13 @@ TEST(TransferRules, AddressAndKeyMustBothFit) {
   const std::vector<TransferRule> rules{
       {AddressPrefix::parse("192.0.2.0/24").value(), name("k")},
       {AddressPrefix::parse("198.51.100.1").value(), std::nullopt}};
-  EXPECT_TRUE(permits(rules, at("192.0.2.1"), name("K")));
-  EXPECT_FALSE(permits(rules, at("192.0.2.1"), name("other")));
-  EXPECT_FALSE(permits(rules, at("192.0.2.1"), std::nullopt));
-  EXPECT_FALSE(permits(rules, at("203.0.113.1"), name("k")));
-  EXPECT_TRUE(permits(rules, at("198.51.100.1"), std::nullopt));
-  EXPECT_TRUE(permits(rules, at("198.51.100.1"), name("other")));
-  EXPECT_FALSE(permits({}, at("192.0.2.1"), name("k")));
+  EXPECT_TRUE(permits(rules, at("192.0.2.1"), false, name("K")));
+  EXPECT_FALSE(permits(rules, at("192.0.2.1"), false, name("other")));
+  EXPECT_FALSE(permits(rules, at("192.0.2.1"), false, std::nullopt));
+  EXPECT_FALSE(permits(rules, at("203.0.113.1"), false, name("k")));
+  EXPECT_TRUE(permits(rules, at("198.51.100.1"), false, std::nullopt));
+  EXPECT_TRUE(permits(rules, at("198.51.100.1"), false, name("other")));
+  EXPECT_FALSE(permits({}, at("192.0.2.1"), false, name("k")));
 }
 
 }  // namespace

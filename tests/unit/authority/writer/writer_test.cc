@@ -200,6 +200,33 @@ TEST_F(Writer, ACommitmentLapsesOnTimeAndItsListWithIt) {
   EXPECT_TRUE(rdatas(peer.host, RRType::key).empty());
 }
 
+TEST_F(Writer, AClockThatJumpsEndsNoLeaseAndKeepsNone) {
+  const Party owner, peer;
+  trust_base();
+  claim(owner, "blog.fed.test.", "admission=open");
+  commit(peer, "blog.fed.test.");
+  clock_.jump(std::chrono::hours(5));  // ahead: nobody lapses for that
+  clock_.advance(std::chrono::seconds(59));
+  writer_->process_now();
+  EXPECT_EQ(served("blog.fed.test.").size(), 1u);
+  clock_.jump(std::chrono::hours(-9));  // back: nobody lives longer for that
+  clock_.advance(std::chrono::seconds(1));
+  writer_->process_now();
+  EXPECT_TRUE(served("blog.fed.test.").empty());
+}
+
+TEST_F(Writer, AClockThatJumpsBringsNoRequestBack) {
+  const Party peer;
+  UpdateBuilder update = registration(peer);
+  const Bytes packet = by(peer, peer.host, update);
+  ASSERT_EQ(send(packet).rcode, Rcode::noerror);
+  clock_.jump(std::chrono::hours(2));
+  clock_.advance(std::chrono::seconds(30));
+  trust_base();  // a commit, which forgets what has expired
+  clock_.jump(std::chrono::hours(-2));
+  EXPECT_EQ(send(packet, "127.0.0.1:4001").rcode, Rcode::refused);
+}
+
 TEST_F(Writer, WhatLapsedWhileNobodyRanIsGoneBeforeTheFirstAnswer) {
   const Party owner, peer;
   trust_base();
