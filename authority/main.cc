@@ -62,6 +62,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   std::unique_ptr<Notifier> notifier;  // set before the source runs
   const auto source =
       TRY(ZoneSource::create(config, store, [&notifier] { notifier->zone_changed(); }));
+  release_unused_memory();
   Catalog& catalog = source->catalog();
   notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
   const TransferService transfers(config.transfer, catalog, source->history(), system_clock());

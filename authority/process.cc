@@ -1,5 +1,6 @@
 #include "authority/process.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -34,6 +35,8 @@ Result<void> raise_descriptor_limit(std::size_t connections) {
   return errorf("tcp_connections = %zu: the system allows %ju open files", connections,
                 static_cast<std::uintmax_t>(limit.rlim_cur));
 }
+
+void release_unused_memory() { ::malloc_trim(0); }
 
 void announce(const Server& server, const ZoneVersion& version) {
   for (const SocketAddress& address : server.addresses()) {

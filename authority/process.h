@@ -19,6 +19,9 @@ sigset_t block_signals();
 // many connections: a server that runs out of descriptors could not even tell its clients.
 Result<void> raise_descriptor_limit(std::size_t connections);
 
+// Gives back what the start needed and the zone does not.
+void release_unused_memory();
+
 // "ready udp+tcp ADDRESS:PORT" on standard output for each listen address, "ready tls ADDRESS:PORT"
 // for each of TLS.
 void announce(const Server& server, const ZoneVersion& version);

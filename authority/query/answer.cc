@@ -153,7 +153,7 @@ class ZoneAnswer {
   bool put_nsec(const ZoneNode& node) {
     const RRset* nsec = node.find(RRType::nsec);
     if (!nsec || std::exchange(last_nsec_, &node) == &node) return true;
-    const OwnerPlace owner{0, false, node.owner().wire()};
+    const OwnerPlace owner{0, false, node.given_owner()};
     return writer_.put(Section::authority, *nsec, owner) &&
            put_signatures(Section::authority, node, RRType::nsec, nsec->ttl, owner);
   }
@@ -236,7 +236,7 @@ class ZoneAnswer {
 
   // The owner of an ancestor's records: the tail of the question's name, as long as that is asked.
   OwnerPlace place_of(const Lookup& lookup) const {
-    const BytesView name = lookup.node->owner().wire();
+    const BytesView name = lookup.node->given_owner();
     if (!name_is_question_) return {0, false, name};
     return {kQuestionNameOffset + name_.suffix_offset(lookup.labels), true, name};
   }

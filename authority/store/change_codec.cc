@@ -143,8 +143,10 @@ class Reader {
   }
   std::vector<Bytes> rdatas() {
     std::vector<Bytes> out;
-    // The vector grows by what is there, never by what a count claims.
-    for (unsigned left = u16(); left > 0 && !failed_; --left) out.push_back(to_bytes(take(u16())));
+    unsigned left = u16();
+    // By what is there, never by what a count claims: each has a length of two octets at least.
+    out.reserve(std::min<std::size_t>(left, rest_.size() / 2));
+    for (; left > 0 && !failed_; --left) out.push_back(to_bytes(take(u16())));
     return out;
   }
   RRset rrset(wire::RRType type) {

@@ -32,7 +32,7 @@ class WholeZone final : public OutgoingRecords {
       }
       const ZoneNode* node = nodes_.next();
       if (!node) break;
-      owner_ = &node->owner();
+      owner_ = node->owner();
       rrsets_ = node->rrsets();
       rrset_ = 0;
     }
@@ -42,13 +42,13 @@ class WholeZone final : public OutgoingRecords {
 
  private:
   OutgoingRecord next_of(const RRset& rrset) {
-    const Bytes& rdata = rrset.rdatas[rdata_++];
-    return {owner_, rrset.type, ttl_of(rrset, rdata), rdata};
+    const BytesView rdata = rrset.rdatas[rdata_++];
+    return {&owner_, rrset.type, ttl_of(rrset, rdata), rdata};
   }
 
   const std::shared_ptr<const ZoneVersion> version_;
   NameTrie<ZoneNode>::Iterator nodes_;
-  const wire::Name* owner_ = nullptr;
+  wire::Name owner_;
   std::span<const RRset> rrsets_;
   std::size_t rrset_ = 0, rdata_ = 0;
   bool started_ = false, ended_ = false;

@@ -86,6 +86,66 @@ typename NameTrie<Node>::Slot NameTrie<Node>::own(Slot slot) {
   return reinterpret_cast<Slot>(copy);
 }
 
+// A node, and its hash with what decides first in front, so that neighbours share their branches.
+template <typename Node>
+struct NameTrie<Node>::Placed {
+  std::uint64_t order;
+  const Node* node;
+
+  static std::uint64_t order_of(std::uint64_t hash) {
+    std::uint64_t order = 0;
+    for (unsigned i = 0; i < kBranchesPerRound; ++i, hash >>= kBitsPerBranch)
+      order = order << kBitsPerBranch | (hash & 63);
+    return order;
+  }
+  unsigned position(unsigned depth) const {
+    return static_cast<unsigned>(order >> (kBranchesPerRound - 1 - depth) * kBitsPerBranch & 63);
+  }
+};
+
+template <typename Node>
+NameTrie<Node> NameTrie<Node>::of(std::vector<std::unique_ptr<const Node>> nodes) {
+  std::vector<Placed> placed;
+  placed.reserve(nodes.size());
+  for (auto& node : nodes) {
+    const Node* taken = node.release();
+    taken->references_.store(1, std::memory_order_relaxed);
+    placed.push_back({Placed::order_of(taken->hash()), taken});
+  }
+  std::sort(placed.begin(), placed.end(),
+            [](const Placed& a, const Placed& b) { return a.order < b.order; });
+  NameTrie trie;
+  std::vector<const Node*> colliding;
+  trie.root_ = join_all(placed, 0, colliding);
+  for (const Node* node : colliding) {
+    const Walk walk{node->folded_owner(), node->hash()};
+    trie.root_ = put_into(trie.root_, reinterpret_cast<Slot>(node) | 1, walk);
+  }
+  return trie;
+}
+
+// The nodes of one branch. Those that one round of the hash does not tell apart are left over.
+template <typename Node>
+typename NameTrie<Node>::Slot NameTrie<Node>::join_all(std::span<Placed> placed, unsigned depth,
+                                                       std::vector<const Node*>& colliding) {
+  if (placed.empty()) return 0;
+  if (placed.size() == 1 || depth == kBranchesPerRound) {
+    for (const Placed& more : placed.subspan(1)) colliding.push_back(more.node);
+    return reinterpret_cast<Slot>(placed.front().node) | 1;
+  }
+  std::uint64_t bitmap = 0;
+  for (const Placed& one : placed) bitmap |= std::uint64_t{1} << one.position(depth);
+  Branch* branch = Branch::create(bitmap);
+  Slot* slot = branch->slots();
+  while (!placed.empty()) {
+    std::size_t end = 1;
+    while (end < placed.size() && placed[end].position(depth) == placed[0].position(depth)) ++end;
+    *slot++ = join_all(placed.first(end), depth + 1, colliding);
+    placed = placed.subspan(end);
+  }
+  return reinterpret_cast<Slot>(branch);
+}
+
 template <typename Node>
 void NameTrie<Node>::put(std::unique_ptr<const Node> node) {
   const Walk walk{node->folded_owner(), node->hash()};

@@ -1,9 +1,8 @@
 #include "authority/zone/ready_rrset.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
-#include <set>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -130,18 +129,31 @@ std::uint16_t rdata_name_offset(wire::RRType type, std::size_t record_end, std::
                                    : std::uint16_t{0};
 }
 
+bool has_target(const Parts& parts, std::uint64_t hash, BytesView folded) {
+  return std::ranges::any_of(parts.targets, [&](const ReadyRRset::Target& target) {
+    return target.hash == hash && target.name_size == folded.size() &&
+           std::ranges::equal(
+               folded, BytesView(parts.target_names).subspan(target.name_at, target.name_size));
+  });
+}
+
 Parts encode(const wire::Name& owner, const RRset& rrset) {
   Parts parts;
   Encoder encoder(owner, parts);
-  std::set<std::string, std::less<>> seen;
+  const std::size_t most_targets = wire::target_offset(rrset.type) ? rrset.rdatas.size() : 0;
+  parts.targets.reserve(most_targets);
+  parts.pointers.reserve(rrset.rdatas.size());
+  FoldedName folded;
   for (const Bytes& rdata : rrset.rdatas) {
     encoder.record(rrset, rdata);
-    const auto target = wire::target_of(rrset.type, rdata);
-    if (!target || target->is_root()) continue;
-    const FoldedName folded(*target);
-    if (!seen.emplace(as_text(folded.wire())).second) continue;
-    parts.targets.push_back({name_hash(folded.wire()),
-                             static_cast<std::uint32_t>(parts.target_names.size()),
+    const auto target_at = wire::target_offset(rrset.type);
+    if (!target_at || rdata.size() <= *target_at ||
+        !folded.read(BytesView(rdata).subspan(*target_at)) ||
+        folded.size() != rdata.size() - *target_at || folded.label_count() == 0)
+      continue;
+    const std::uint64_t hash = name_hash(folded.wire());
+    if (has_target(parts, hash, folded.wire())) continue;
+    parts.targets.push_back({hash, static_cast<std::uint32_t>(parts.target_names.size()),
                              rdata_name_offset(rrset.type, parts.octets.size(), folded.size()),
                              static_cast<std::uint16_t>(folded.size())});
     append(parts.target_names, folded.wire());
@@ -239,6 +251,7 @@ bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& 
 // After the RRset was encoded, which is where the pointers of the addresses lead.
 void prepare_signed_answer(const wire::Name& owner, wire::RRType type,
                            const AddressSource& addresses, const RRset* signatures, Parts& parts) {
+  if (!signatures) return;
   const std::size_t answer_at = answer_offset(owner);
   Bytes answer = parts.octets;
   const std::uint16_t count = put_signatures(answer, {kQuestionNameOffset, {}}, signatures, type);
@@ -256,10 +269,9 @@ void append_items(Bytes& out, const Item* items, std::size_t count) {
 
 std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
-}  // namespace
-
-Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
-                 const AddressSource& addresses, const RRset* signatures) {
+// The run of memory of one RRset, behind what is there.
+void append_ready(Bytes& out, const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+                  const AddressSource& addresses, const RRset* signatures) {
   std::size_t upper_bound = 0;
   for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
   const bool fits = upper_bound <= wire::kLargestMessage;
@@ -280,7 +292,6 @@ Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t inde
                         static_cast<std::uint32_t>(parts.signed_answer.size()),
                         parts.signed_glue_count,
                         parts.has_all_signed};
-  Bytes out;
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
   append_items(out, parts.pointers.data(), parts.pointers.size());
@@ -288,37 +299,39 @@ Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t inde
   append(out, parts.glue);
   append(out, parts.signed_answer);
   append(out, parts.target_names);
+}
+
+}  // namespace
+
+Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+                 const AddressSource& addresses, const RRset* signatures) {
+  Bytes out;
+  append_ready(out, owner, rrset, index, addresses, signatures);
   return out;
 }
 
 Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
                        const AddressSource& addresses) {
   const FoldedName folded(owner);
+  const bool has_given_name = !std::ranges::equal(folded.wire(), owner.wire());
   const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
-                              static_cast<std::uint16_t>(folded.size())};
-  std::vector<Bytes> all_ready;
-  std::vector<ReadyBlock::Place> places;
-  std::size_t offset =
-      aligned(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place) + folded.size());
-  const auto signatures_at = std::find_if(rrsets.begin(), rrsets.end(), [](const RRset& rrset) {
-    return rrset.type == wire::RRType::rrsig;
-  });
+                              static_cast<std::uint8_t>(folded.size()), has_given_name};
+  const auto signatures_at = std::ranges::find(rrsets, wire::RRType::rrsig, &RRset::type);
   const RRset* signatures = signatures_at == rrsets.end() ? nullptr : &*signatures_at;
-  for (const RRset& rrset : rrsets) {
-    all_ready.push_back(
-        make_ready(owner, rrset, static_cast<std::uint16_t>(places.size()), addresses, signatures));
-    places.push_back({rrset.type, 0, static_cast<std::uint32_t>(offset)});
-    offset += aligned(all_ready.back().size());
-  }
+  std::vector<ReadyBlock::Place> places(rrsets.size());
   Bytes block;
-  block.reserve(offset);
+  block.reserve(rrsets.empty() ? 64 : 1024);
   append_items(block, &head, 1);
   append_items(block, places.data(), places.size());
   append(block, folded.wire());
-  for (const Bytes& ready : all_ready) {
+  if (has_given_name) append(block, owner.wire());
+  for (std::size_t i = 0; i < rrsets.size(); ++i) {
     block.resize(aligned(block.size()));
-    append(block, ready);
+    places[i] = {rrsets[i].type, 0, static_cast<std::uint32_t>(block.size())};
+    append_ready(block, owner, rrsets[i], static_cast<std::uint16_t>(i), addresses, signatures);
   }
+  if (!places.empty())
+    std::memcpy(block.data() + sizeof head, places.data(), places.size() * sizeof places.front());
   return block;
 }
 

@@ -86,8 +86,9 @@ Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t inde
 
 // All that look-ups need of one name, in one piece of memory:
 //
-//   RRset count | name size | index: type, offset … | folded name | ReadyRRset … | …
+//   RRset count | name size | index: type, offset … | folded name | name | ReadyRRset … | …
 //
+// The name with the letters that it was given stands there only where it differs from the folded one.
 // A view; the memory is aligned to 8 octets and outlives it.
 class ReadyBlock {
  public:
@@ -95,6 +96,10 @@ class ReadyBlock {
 
   BytesView folded_owner() const {
     return {start_ + sizeof(Head) + head().rrset_count * sizeof(Place), head().name_size};
+  }
+  BytesView given_owner() const {
+    const BytesView folded = folded_owner();
+    return {folded.data() + (head().has_given_name ? folded.size() : 0), folded.size()};
   }
   unsigned size() const { return head().rrset_count; }
   const ReadyRRset& at(unsigned index) const {
@@ -129,7 +134,8 @@ class ReadyBlock {
                                 const AddressSource& addresses);
   struct Head {
     std::uint16_t rrset_count;
-    std::uint16_t name_size;
+    std::uint8_t name_size;
+    bool has_given_name;
   };
   struct Place {
     wire::RRType type;

@@ -1,24 +1,33 @@
 #include "authority/zone/zone_node.h"
 
+#include <new>
 #include <utility>
 
 #include "authority/zone/folded_name.h"
 
 namespace mutua::authority {
 
-NodeContent::NodeContent(wire::Name owner, std::vector<RRset> rrsets,
-                         const AddressSource& addresses)
-    : owner_(std::move(owner)),
-      rrsets_(std::move(rrsets)),
-      block_(make_ready_block(owner_, rrsets_, addresses)) {}
-
-ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children)
-    : ZoneNode(std::move(content), children, 0) {
-  hash_ = name_hash(folded_owner());
+NodeContent::Reference::Reference(const wire::Name& owner, std::vector<RRset>&& rrsets,
+                                  const AddressSource& addresses) {
+  const Bytes block = make_ready_block(owner, rrsets, addresses);
+  void* memory = ::operator new(sizeof(NodeContent) + block.size());
+  auto* content = new (memory) NodeContent(std::move(rrsets));
+  std::memcpy(static_cast<void*>(content + 1), block.data(), block.size());
+  content_ = content;
 }
 
-ZoneNode::ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children,
-                   std::uint64_t hash)
-    : children_(children), hash_(hash), ready_(content->ready()), content_(std::move(content)) {}
+NodeContent::Reference::~Reference() {
+  // Released for the others, acquired by the one that destroys: all uses come before.
+  if (!content_ || content_->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  content_->~NodeContent();
+  ::operator delete(const_cast<NodeContent*>(content_));
+}
+
+ZoneNode::ZoneNode(NodeContent::Reference content, std::uint32_t children)
+    : children_(children),
+      hash_(name_hash(content->ready().folded_owner())),
+      content_(std::move(content)) {}
+
+OwnName ZoneNode::owner() const { return OwnName(wire::Name::from_wire(given_owner()).value()); }
 
 }  // namespace mutua::authority

@@ -3,8 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "authority/zone/ready_rrset.h"
@@ -14,67 +14,101 @@
 namespace mutua::authority {
 
 // What one name owns, and the same in the form that look-ups use. Immutable; shared by the nodes of
-// successive versions that differ in their number of children alone.
+// successive versions that differ in their number of children alone. One piece of memory:
+//
+//   NodeContent | ReadyBlock …
 class NodeContent {
  public:
-  // `rrsets`: sorted by type. `addresses` is asked for those of their targets.
-  NodeContent(wire::Name owner, std::vector<RRset> rrsets, const AddressSource& addresses);
   NodeContent(const NodeContent&) = delete;
   NodeContent& operator=(const NodeContent&) = delete;
 
-  const wire::Name& owner() const { return owner_; }
   std::span<const RRset> rrsets() const { return rrsets_; }
-  ReadyBlock ready() const { return ReadyBlock(block_.data()); }
+  ReadyBlock ready() const { return ReadyBlock(reinterpret_cast<const std::uint8_t*>(this + 1)); }
+
+  // Holds a content alive.
+  class Reference {
+   public:
+    // `rrsets`: sorted by type; taken last, since a name may be its own target. `addresses` is
+    // asked for those of their targets.
+    Reference(const wire::Name& owner, std::vector<RRset>&& rrsets, const AddressSource& addresses);
+    Reference(const Reference& other) : content_(other.content_) {
+      content_->references_.fetch_add(1, std::memory_order_relaxed);
+    }
+    Reference(Reference&& other) noexcept : content_(std::exchange(other.content_, nullptr)) {}
+    Reference& operator=(Reference other) noexcept {
+      std::swap(content_, other.content_);
+      return *this;
+    }
+    ~Reference();
+    const NodeContent* operator->() const { return content_; }
+
+   private:
+    const NodeContent* content_;
+  };
 
  private:
-  const wire::Name owner_;
+  explicit NodeContent(std::vector<RRset> rrsets) : rrsets_(std::move(rrsets)) {}
+  ~NodeContent() = default;
+
   const std::vector<RRset> rrsets_;
-  const Bytes block_;
+  mutable std::atomic<std::uint32_t> references_{1};
+};
+static_assert(sizeof(NodeContent) % 8 == 0);  // as ReadyBlock wants it
+
+// A name that its holder owns: the octets of a temporary cannot be looked at, since they die with it.
+class OwnName : public wire::Name {
+ public:
+  explicit OwnName(wire::Name name) : wire::Name(std::move(name)) {}
+  BytesView wire() const& { return wire::Name::wire(); }
+  BytesView wire() const&& = delete;
 };
 
 // Everything that one name owns. Immutable. A node without RRsets is an empty non-terminal
 // (RFC 4592 section 2.2.2). Counts its own references (see NameTrie).
 class ZoneNode {
  public:
-  ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children);
+  ZoneNode(NodeContent::Reference content, std::uint32_t children);
   // With a hash that is not its name's: for tests of colliding names.
-  ZoneNode(std::shared_ptr<const NodeContent> content, std::uint32_t children, std::uint64_t hash);
+  ZoneNode(NodeContent::Reference content, std::uint32_t children, std::uint64_t hash)
+      : children_(children), hash_(hash), content_(std::move(content)) {}
   ZoneNode(const ZoneNode&) = delete;
   ZoneNode& operator=(const ZoneNode&) = delete;
 
-  const wire::Name& owner() const { return content_->owner(); }
-  BytesView folded_owner() const { return ready_.folded_owner(); }
+  // With the letters that it was given; a copy. given_owner() lives as long as the node.
+  OwnName owner() const;
+  BytesView given_owner() const { return all_ready().given_owner(); }
+  BytesView folded_owner() const { return all_ready().folded_owner(); }
   std::uint64_t hash() const { return hash_; }
   bool is_named(BytesView folded, std::uint64_t hash) const {
+    if (hash_ != hash) return false;
     const BytesView owner = folded_owner();
-    return hash_ == hash && owner.size() == folded.size() &&
+    return owner.size() == folded.size() &&
            std::memcmp(owner.data(), folded.data(), folded.size()) == 0;
   }
   // Names directly below this one.
   std::uint32_t children() const { return children_; }
 
   const RRset* find(wire::RRType type) const {
-    const ReadyRRset* found = ready_.find(type);
+    const ReadyRRset* found = ready(type);
     return found ? &rrset_of(*found) : nullptr;
   }
   std::span<const RRset> rrsets() const { return content_->rrsets(); }
 
-  const ReadyRRset* ready(wire::RRType type) const { return ready_.find(type); }
-  const ReadyBlock& all_ready() const { return ready_; }
+  const ReadyRRset* ready(wire::RRType type) const { return all_ready().find(type); }
+  ReadyBlock all_ready() const { return content_->ready(); }
   // The RRset that `ready`, one of this node's, is the wire form of.
   const RRset& rrset_of(const ReadyRRset& ready) const { return content_->rrsets()[ready.index]; }
 
-  const std::shared_ptr<const NodeContent>& content() const { return content_; }
+  const NodeContent::Reference& content() const { return content_; }
 
  private:
   template <typename Node>
   friend class NameTrie;
 
   mutable std::atomic<std::uint32_t> references_{0};
-  std::uint32_t children_;
-  std::uint64_t hash_;
-  ReadyBlock ready_;  // of content_, without the way through it
-  std::shared_ptr<const NodeContent> content_;
+  const std::uint32_t children_;
+  const std::uint64_t hash_;
+  const NodeContent::Reference content_;
 };
 
 }  // namespace mutua::authority

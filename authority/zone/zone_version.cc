@@ -7,6 +7,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "authority/zone/zone_from_records.h"
+#include "authority/zone/zone_rules.h"
+
 namespace mutua::authority {
 namespace {
 
@@ -20,42 +23,12 @@ const RRset* find_in(std::span<const RRset> rrsets, RRType type) {
   return found == rrsets.end() ? nullptr : &*found;
 }
 
-// The names of the zone whose addresses belong into answers from these RRsets, each once.
-std::set<wire::Name> targets_of(std::span<const RRset> rrsets, const wire::Name& apex) {
-  std::set<wire::Name> targets;
-  for (const RRset& rrset : rrsets) {
-    for (const Bytes& rdata : rrset.rdatas) {
-      auto target = wire::target_of(rrset.type, rdata);
-      if (target && target->is_at_or_below(apex)) targets.insert(*std::move(target));
-    }
-  }
-  return targets;
-}
-
-// RFC 1034 section 3.6.2: where a CNAME is, nothing else is, but for what DNSSEC puts beside it.
-Result<void> check_company(const wire::Name& owner, const std::vector<RRset>& rrsets) {
-  const auto cname = std::find_if(rrsets.begin(), rrsets.end(),
-                                  [](const RRset& rrset) { return rrset.type == RRType::cname; });
-  if (cname == rrsets.end()) return {};
-  if (cname->rdatas.size() > 1) return errorf("%s: more than one CNAME", owner.to_text().c_str());
-  for (const RRset& rrset : rrsets) {
-    if (rrset.type != RRType::cname && rrset.type != RRType::rrsig && rrset.type != RRType::nsec)
-      return errorf("%s: %s beside a CNAME", owner.to_text().c_str(), to_text(rrset.type).c_str());
-  }
-  return {};
-}
-
 }  // namespace
 
-// The one place where versions are made: a draft that shares its tries with the version that it
+// Makes a version from the one before: a draft that shares its tries with the version that it
 // started from, until changed.
 class ZoneVersionBuilder {
  public:
-  explicit ZoneVersionBuilder(const wire::Name& apex) : draft_(new ZoneVersion) {
-    draft_->apex_ = apex;
-    draft_->folded_apex_ = FoldedName(apex);
-    put_node(apex, {}, 0);
-  }
   explicit ZoneVersionBuilder(const ZoneVersion& version) : draft_(new ZoneVersion(version)) {}
 
   // What stands at `owner` in the draft.
@@ -87,39 +60,19 @@ class ZoneVersionBuilder {
   Result<std::shared_ptr<const ZoneVersion>> finish() {
     for (auto& [target, owners] : new_referrers_) put_referrers(target, std::move(owners));
     for (const wire::Name& name : moved_) renew_referrers(name);
-    const RRset* soa = draft_->find(draft_->apex_, RRType::soa);
-    if (!soa || soa->rdatas.size() != 1)
-      return errorf("%s: a zone needs one SOA at its apex", draft_->apex_.to_text().c_str());
-    if (!draft_->find(draft_->apex_, RRType::ns))
-      return errorf("%s: a zone needs an NS at its apex", draft_->apex_.to_text().c_str());
-    const wire::Soa parsed = TRY(wire::parse_soa(soa->rdatas.front()));
-    draft_->serial_ = parsed.serial;
-    draft_->is_signed_ =
-        !draft_->nsec_owners_.empty() && draft_->find(draft_->apex_, RRType::dnskey);
-    draft_->negative_soa_rrset_ = *soa;
-    draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-    draft_->negative_soa_ =
-        make_ready(draft_->apex_, draft_->negative_soa_rrset_, 0, addresses(), nullptr);
+    TRY(draft_->settle());
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
  private:
   void count(const wire::Name& owner, std::span<const RRset> rrsets) {
     draft_->rrset_count_ += rrsets.size();
-    draft_->cut_count_ += cuts(owner, rrsets);
+    draft_->cut_count_ += cuts_at(owner, rrsets, draft_->apex_);
   }
   void uncount(const wire::Name& owner, std::span<const RRset> rrsets) {
     draft_->rrset_count_ -= rrsets.size();
-    draft_->cut_count_ -= cuts(owner, rrsets);
+    draft_->cut_count_ -= cuts_at(owner, rrsets, draft_->apex_);
   }
-  std::size_t cuts(const wire::Name& owner, std::span<const RRset> rrsets) const {
-    return static_cast<std::size_t>(
-        std::count_if(rrsets.begin(), rrsets.end(), [&](const RRset& rrset) {
-          return rrset.type == RRType::dname ||
-                 (rrset.type == RRType::ns && owner != draft_->apex_);
-        }));
-  }
-
   AddressSource addresses() const {
     return [this](BytesView folded, std::uint64_t hash, RRType type) -> const RRset* {
       const ZoneNode* found = draft_->node(folded, hash);
@@ -131,7 +84,7 @@ class ZoneVersionBuilder {
     std::sort(rrsets.begin(), rrsets.end(),
               [](const RRset& a, const RRset& b) { return a.type < b.type; });
     draft_->nodes_.put(std::make_unique<const ZoneNode>(
-        std::make_shared<const NodeContent>(owner, std::move(rrsets), addresses()), children));
+        NodeContent::Reference(owner, std::move(rrsets), addresses()), children));
   }
 
   // Keeps account of who refers to whom, and of the names whose addresses others carry and that
@@ -241,28 +194,23 @@ const ZoneNode* ZoneVersion::node(const wire::Name& name) const {
 
 Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::create(wire::Name apex,
                                                                std::vector<OwnedRRset> rrsets) {
-  std::unordered_map<wire::Name, std::vector<RRset>> by_owner;
-  for (OwnedRRset& owned : rrsets) {
-    if (owned.rrset.rdatas.empty()) continue;
-    normalize(owned.rrset);
-    std::vector<RRset>& at_owner = by_owner[owned.owner];
-    for (const RRset& present : at_owner) {
-      if (present.type == owned.rrset.type)
-        return errorf("%s: two RRsets of type %s", owned.owner.to_text().c_str(),
-                      to_text(present.type).c_str());
-    }
-    at_owner.push_back(std::move(owned.rrset));
-  }
-  ZoneVersionBuilder builder(apex);
-  // Addresses first, so that nearly all answers that carry them are made once.
-  const auto refers = [&](const std::vector<RRset>& owned) {
-    return !targets_of(owned, apex).empty();
-  };
-  for (auto& [owner, owned] : by_owner)
-    if (!refers(owned)) TRY(builder.replace(owner, std::exchange(owned, {})));
-  for (auto& [owner, owned] : by_owner)
-    if (!owned.empty()) TRY(builder.replace(owner, std::move(owned)));
-  return builder.finish();
+  return ZoneFromRecords(std::move(apex)).make(std::move(rrsets));
+}
+
+Result<void> ZoneVersion::settle() {
+  const RRset* soa = find(apex_, RRType::soa);
+  if (!soa || soa->rdatas.size() != 1)
+    return errorf("%s: a zone needs one SOA at its apex", apex_.to_text().c_str());
+  if (!find(apex_, RRType::ns))
+    return errorf("%s: a zone needs an NS at its apex", apex_.to_text().c_str());
+  const wire::Soa parsed = TRY(wire::parse_soa(soa->rdatas.front()));
+  serial_ = parsed.serial;
+  is_signed_ = !nsec_owners_.empty() && find(apex_, RRType::dnskey);
+  negative_soa_rrset_ = *soa;
+  negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
+  const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
+  negative_soa_ = make_ready(apex_, negative_soa_rrset_, 0, no_addresses, nullptr);
+  return {};
 }
 
 Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& change) const {
@@ -309,7 +257,9 @@ std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& versi
 void ZoneVersion::for_each(
     const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const {
   nodes_.for_each([&](const ZoneNode& node) {
-    for (const RRset& rrset : node.rrsets()) visit(node.owner(), rrset);
+    if (node.rrsets().empty()) return;
+    const wire::Name owner = node.owner();
+    for (const RRset& rrset : node.rrsets()) visit(owner, rrset);
   });
 }
 

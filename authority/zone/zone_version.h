@@ -81,7 +81,10 @@ class ZoneVersion {
 
  private:
   friend class ZoneVersionBuilder;
+  friend class ZoneFromRecords;
   ZoneVersion() = default;
+  // What follows from the apex's records, once all nodes are there.
+  Result<void> settle();
 
   wire::Name apex_;
   FoldedName folded_apex_;

@@ -238,24 +238,25 @@ Result<Bytes> make_txt(const std::vector<std::string>& strings) {
 
 Result<Name> parse_name_rdata(BytesView rdata) { return Name::from_wire(rdata); }
 
-std::optional<Name> target_of(RRType type, BytesView rdata) {
-  std::size_t skip = 0;
+std::optional<std::size_t> target_offset(RRType type) {
   switch (type) {
     case RRType::ns:
     case RRType::cname:
     case RRType::ptr:
-      break;
+      return 0;
     case RRType::mx:
-      skip = 2;
-      break;
+      return 2;
     case RRType::srv:
-      skip = 6;
-      break;
+      return 6;
     default:
       return std::nullopt;
   }
-  if (rdata.size() <= skip) return std::nullopt;
-  auto name = Name::from_wire(rdata.subspan(skip));
+}
+
+std::optional<Name> target_of(RRType type, BytesView rdata) {
+  const auto skip = target_offset(type);
+  if (!skip || rdata.size() <= *skip) return std::nullopt;
+  auto name = Name::from_wire(rdata.subspan(*skip));
   if (!name.ok()) return std::nullopt;
   return *std::move(name);
 }

@@ -60,5 +60,7 @@ Bytes canonical_rdata(RRType type, BytesView rdata);
 
 // The target of NS, CNAME, PTR, MX and SRV, whose addresses belong into the additional section.
 std::optional<Name> target_of(RRType type, BytesView rdata);
+// Where it begins in the RDATA of these types; it ends the RDATA.
+std::optional<std::size_t> target_offset(RRType type);
 
 }  // namespace mutua::wire
