@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <string_view>
 
 #include "authority/server/server.h"
 #include "authority/zone/zone_version.h"
@@ -18,6 +19,9 @@ sigset_t block_signals();
 // Raises the limit of open files as far as the system allows. Fails where that is too low for so
 // many connections: a server that runs out of descriptors could not even tell its clients.
 Result<void> raise_descriptor_limit(std::size_t connections);
+
+// Tells the service manager (sd_notify(3)): "READY=1", "STOPPING=1". Nothing where there is none.
+void notify_manager(std::string_view state);
 
 // "ready udp+tcp ADDRESS:PORT" on standard output for each listen address, "ready tls ADDRESS:PORT"
 // for each of TLS.

@@ -180,6 +180,7 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
   }
   std::vector<Pending> pending;
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
+  counters_.signature_checks.add(limits_.checks() - counters_.signature_checks.value());
   const bool committed = healthy_ && commit(group.transaction, expected);
   reply(std::move(pending), committed);
   if (std::exchange(has_news_, false) && config_.published) config_.published();
@@ -189,10 +190,17 @@ bool WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
   if (so_far.empty()) return true;
   Transaction transaction = so_far;
   state_.replay_guard.forget_expired(now(), transaction);
+  const auto begun = std::chrono::steady_clock::now();
   if (auto stored = store_.commit(expected, transaction); !stored.ok()) {
+    counters_.commit_failures.add(1);
     fail(stored.error());
     return false;
   }
+  counters_.commits.add(1);
+  counters_.commit_microseconds.add(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                     std::chrono::steady_clock::now() - begun)
+                                     .count()));
   // Durable before visible. A crash here loses nothing: recover() publishes the same version.
   if (!transaction.changes.empty()) publish(std::move(transaction.changes));
   return true;
@@ -235,6 +243,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
   const auto key = RecentAnswers::key_of(bytes, pending.request.source, pending.request.tcp);
   if (const Bytes* before = recent_.find(key, clock_.steady_now())) {
     pending.ready = *before;
+    counters_.repeated.add(1);
     return pending;
   }
   if (group.keys.contains(key)) {
@@ -266,6 +275,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
     // Quietly: anybody can make these as fast as the line allows.
     log::debug("update.unauthenticated",
                {{"source", pending.request.source.to_text()}, {"reason", stranger->refusal.text}});
+    counters_.unauthenticated.add(1);
     answer.refusal = std::move(stranger->refusal);
     answer.signature = std::move(stranger->signature);
     return pending;
@@ -281,6 +291,7 @@ void WriterCore::execute(const AuthenticatedRequest& request, UpdateAnswer& answ
                          Transaction& transaction) {
   answer.signature = request.response_signature();
   answer.refusal = try_execute(request, answer, transaction);
+  (answer.refusal ? counters_.refused : counters_.executed).add(1);
   if (answer.refusal) {
     log::info("update.refused", {{"caller", caller_text(request.caller())},
                                  {"rcode", to_text(answer.refusal->rcode)},
