@@ -13,7 +13,7 @@ struct CommandLine {
   std::optional<int> exit_code;  // set: all is done (--help, --version, --check-config, an error)
   AuthorityConfig config;        // otherwise
   std::string config_path;
-  std::string command;  // "serve", "import", "explain"
+  std::string command;  // "serve", "import", "explain" …
   std::vector<std::string> arguments;
 };
 CommandLine read_command_line(int argc, char** argv);

@@ -42,17 +42,32 @@ void ReplayGuard::remember(const ReplayRow& row, Monotonic monotonic, Moment now
   transaction.replays.push_back(row);
 }
 
+void ReplayGuard::follow(const Transaction& transaction, Moment now) {
+  for (const ReplayRow& row : transaction.removed_replays) forget(row.key, row.fingerprint);
+  Transaction already_stored;
+  for (const ReplayRow& row : transaction.replays) {
+    remember(row, Monotonic::no, now, already_stored);
+  }
+}
+
+void ReplayGuard::forget(const trust::Digest& key, const trust::Digest& fingerprint) {
+  const auto memory = by_key_.find(key);
+  if (memory == by_key_.end()) return;
+  const auto row = memory->second.rows.find(fingerprint);
+  if (row == memory->second.rows.end()) return;
+  by_expiry_.erase(expiry_of(row->second));
+  memory->second.rows.erase(row);
+  // A key without rows may be forgotten whole: a row lives as long as anything older could hold.
+  if (memory->second.rows.empty()) by_key_.erase(memory);
+}
+
 void ReplayGuard::forget_expired(Moment now, Transaction& transaction) {
   while (!by_expiry_.empty() && std::get<0>(*by_expiry_.begin()) <= now.steady) {
     const auto [until, key, fingerprint] = *by_expiry_.begin();
-    const auto memory = by_key_.find(key);
-    const auto row = memory->second.rows.find(fingerprint);
-    if (row->second.row.expiry > now.wall) return;
-    by_expiry_.erase(by_expiry_.begin());
-    transaction.removed_replays.push_back(row->second.row);
-    memory->second.rows.erase(row);
-    // A key without rows may be forgotten whole: a row lives as long as anything older could hold.
-    if (memory->second.rows.empty()) by_key_.erase(memory);
+    const ReplayRow row = by_key_.at(key).rows.at(fingerprint).row;
+    if (row.expiry > now.wall) return;
+    transaction.removed_replays.push_back(row);
+    forget(key, fingerprint);
   }
 }
 

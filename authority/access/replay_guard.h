@@ -40,6 +40,9 @@ class ReplayGuard {
   // Remembers a request that check() found fresh.
   void remember(const ReplayRow& row, Monotonic monotonic, Moment now, Transaction& transaction);
 
+  // Takes up what another authority has remembered and forgotten, in the order of a Transaction.
+  void follow(const Transaction& transaction, Moment now);
+
   // Forgets the rows that have expired by both clocks.
   void forget_expired(Moment now, Transaction& transaction);
 
@@ -57,6 +60,8 @@ class ReplayGuard {
     std::int64_t newest = 0;
     std::map<trust::Digest, Remembered> rows;  // by fingerprint
   };
+  void forget(const trust::Digest& key, const trust::Digest& fingerprint);
+
   // By steady time; a wall clock behind it only makes the oldest wait for each other.
   using Expiry = std::tuple<SteadyTime, trust::Digest, trust::Digest>;
   static Expiry expiry_of(const Remembered& one) {

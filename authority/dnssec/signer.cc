@@ -181,13 +181,21 @@ bool Signer::may_stay(const SignatureFacts& facts, const RRset& covered, WallTim
 
 void Signer::watch(const ZoneVersion& version, WallTime now) {
   version.for_each([&](const wire::Name& owner, const RRset& rrset) {
-    if (rrset.type != RRType::rrsig) return;
-    std::optional<WallTime> first_end;
-    for (const Bytes& rdata : rrset.rdatas)
-      if (const auto facts = read_rrsig(rdata, now))
-        first_end = first_end ? std::min(*first_end, facts->expiration) : facts->expiration;
-    if (first_end) schedule_.add(owner, *first_end - times_.renewal);
+    if (rrset.type == RRType::rrsig) watch(owner, rrset, now);
   });
+}
+
+void Signer::watch(const ChangeSet& change, WallTime now) {
+  for (const RRsetChange& one : change.changes)
+    if (one.type == RRType::rrsig && one.after) watch(one.owner, *one.after, now);
+}
+
+void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime now) {
+  std::optional<WallTime> first_end;
+  for (const Bytes& rdata : signatures.rdatas)
+    if (const auto facts = read_rrsig(rdata, now))
+      first_end = first_end ? std::min(*first_end, facts->expiration) : facts->expiration;
+  if (first_end) schedule_.add(owner, *first_end - times_.renewal);
 }
 
 bool Signer::has_work(const ZoneVersion& version, WallTime now) const {

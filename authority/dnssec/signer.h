@@ -36,6 +36,8 @@ class Signer {
   }
   // Takes note of the signatures of a version that has nothing to do.
   void watch(const ZoneVersion& version, WallTime now);
+  // The same for the signatures that another authority has made.
+  void watch(const ChangeSet& change, WallTime now);
   // Whether anything is missing or due: then everything is to be looked at.
   bool has_work(const ZoneVersion& version, WallTime now) const;
 
@@ -50,6 +52,7 @@ class Signer {
   static void renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes);
   void renew_signatures(const wire::Name& owner, const std::set<wire::RRType>& changed,
                         WallTime now, Changes& changes);
+  void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
   bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
   bool is_complete(const ZoneVersion& version, const wire::Name& owner, WallTime now) const;
 
