@@ -27,6 +27,8 @@ sigset_t block_signals() {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // OpenSSL writes to sockets without MSG_NOSIGNAL, and any client may be gone by then.
+  std::signal(SIGPIPE, SIG_IGN);
   return signals;
 }
 

@@ -182,6 +182,8 @@ Result<void> load(const SocketAddress& server, Updates updates, bool by_owner, u
 Result<void> measure_visibility(const SocketAddress& server, Updates updates, unsigned count) {
   const UniqueFd socket = TRY(open_connected(server));
   std::vector<double> delays, acknowledged;
+  std::puts("counting");
+  std::fflush(stdout);
   for (unsigned i = 0; i < count; ++i) {
     test::UpdateBuilder update(updates.zone());
     const std::string owner = "visible." + updates.zone();
@@ -208,7 +210,6 @@ Result<void> measure_visibility(const SocketAddress& server, Updates updates, un
     }
     delays.push_back(Microseconds(Clock::now() - answered).count());
   }
-  std::puts("counting");
   std::printf("{\"p50_us\": %.1f, \"p99_us\": %.1f, \"ack_p50_us\": %.1f, \"ack_p99_us\": %.1f}\n",
               percentile(delays, 0.5), percentile(delays, 0.99), percentile(acknowledged, 0.5),
               percentile(acknowledged, 0.99));

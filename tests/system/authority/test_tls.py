@@ -183,6 +183,18 @@ def test_whoever_never_ends_the_handshake_is_closed(tmp_path):
         assert authority.ask_tls(question()).rcode() == dns.rcode.NOERROR
 
 
+def test_clients_that_vanish_do_no_harm(authority):
+    """A write to a connection that was reset raises SIGPIPE where nobody cares for it."""
+    reset = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing resets
+    for _ in range(30):
+        channel = authority.connect()
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        channel.sendall(framed(question()) * 500)
+        channel.close()
+    assert authority.ask_tls(question()).rcode() == dns.rcode.NOERROR
+    assert authority.alive()
+
+
 def test_a_zone_that_only_tls_may_carry(tmp_path):
     with TlsAuthority(tmp_path, options=["transfer = 127.0.0.1 tls"]) as authority:
         axfr = ["kdig", "@127.0.0.1", "fed.test", "AXFR", "+time=5"]
