@@ -92,15 +92,7 @@ void put_connections(Exposition& out, const Server::Statistics& server) {
   each(&ConnectionCounters::timed_out);
 }
 
-}  // namespace
-
-std::string metrics_text(const Server::Statistics& server, const WriterCounters& writer,
-                         const ZoneVersion& version) {
-  Exposition out;
-  const std::array<Transported, 3> all{
-      {{"udp", server.udp}, {"tcp", server.tcp}, {"tls", server.tls}}};
-  put_answers(out, all);
-  put_connections(out, server);
+void put_updates(Exposition& out, const WriterCounters& writer) {
   out.family("updates_total", "counter", "DNS UPDATEs, by what became of them.");
   out.sample("outcome=\"executed\"", writer.executed.value());
   out.sample("outcome=\"refused\"", writer.refused.value());
@@ -114,6 +106,18 @@ std::string metrics_text(const Server::Statistics& server, const WriterCounters&
   out.sample("", writer.commit_failures.value());
   out.family("signature_checks_total", "counter", "Verifications of SIG(0) signatures.");
   out.sample("", writer.signature_checks.value());
+}
+
+}  // namespace
+
+std::string metrics_text(const Server::Statistics& server, const WriterCounters* writer,
+                         const ZoneVersion& version) {
+  Exposition out;
+  const std::array<Transported, 3> all{
+      {{"udp", server.udp}, {"tcp", server.tcp}, {"tls", server.tls}}};
+  put_answers(out, all);
+  put_connections(out, server);
+  if (writer) put_updates(out, *writer);
   out.family("zone_serial", "gauge", "The serial that is served.");
   out.sample("", version.serial());
   out.family("zone_rrsets", "gauge", "RRsets in the zone.");

@@ -9,7 +9,8 @@
 namespace mutua::authority {
 
 // What the daemon has counted so far, in Prometheus' text format.
-std::string metrics_text(const Server::Statistics& server, const WriterCounters& writer,
+// `writer`: null where the zone is another's.
+std::string metrics_text(const Server::Statistics& server, const WriterCounters* writer,
                          const ZoneVersion& version);
 
 }  // namespace mutua::authority

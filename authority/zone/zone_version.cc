@@ -94,6 +94,8 @@ class ZoneVersionBuilder {
       return errorf("%s: a zone needs an NS at its apex", draft_->apex_.to_text().c_str());
     const wire::Soa parsed = TRY(wire::parse_soa(soa->rdatas.front()));
     draft_->serial_ = parsed.serial;
+    draft_->is_signed_ =
+        !draft_->nsec_owners_.empty() && draft_->find(draft_->apex_, RRType::dnskey);
     draft_->negative_soa_rrset_ = *soa;
     draft_->negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
     draft_->negative_soa_ =
@@ -296,6 +298,12 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
     return errorf("apply to %s: the SOA says serial %u, the change %u", apex_.to_text().c_str(),
                   next->serial(), change.to);
   return next;
+}
+
+std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& version) {
+  std::unique_ptr<ZoneVersion> copy(new ZoneVersion(version));
+  copy->is_expired_ = true;
+  return copy;
 }
 
 void ZoneVersion::for_each(
