@@ -29,9 +29,7 @@ class ZoneSource {
   }
 
   // Null where the zone is another's.
-  const WriterCounters* writer_counters() const {
-    return writer_ ? &writer_->counters() : nullptr;
-  }
+  const WriterCounters* writer_counters() const { return writer_ ? &writer_->counters() : nullptr; }
 
   // Takes UPDATE and NOTIFY.
   Taker taker();
