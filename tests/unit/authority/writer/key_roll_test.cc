@@ -158,6 +158,18 @@ TEST_F(KeyRollTest, ByCommandWithACrashAtEveryStep) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "keys" / record(old).file));
 }
 
+TEST_F(KeyRollTest, AnUpdateThatClearsTheApexLeavesTheKeys) {
+  for (int i = 0; i < 20; ++i) step();
+  const Said before = look();
+  UpdateBuilder update(kZone);
+  update.edns().remove_name(kZone);
+  ASSERT_EQ(operate(update).rcode, wire::Rcode::noerror);
+  step();
+  EXPECT_EQ(look().keys, before.keys);
+  EXPECT_EQ(look().keys_signed_by, before.keys_signed_by);
+  EXPECT_EQ(look().data_signed_by, before.data_signed_by);
+}
+
 TEST_F(KeyRollTest, BySchedule) {
   const std::uint16_t first = active();
   std::set<std::uint16_t> seen;
