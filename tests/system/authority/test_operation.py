@@ -16,6 +16,7 @@ import dns.query
 import dns.rcode
 import pytest
 
+import attacks
 from daemons import Authority, free_port, wait_until
 from sig0 import Key, Registration
 
@@ -63,6 +64,18 @@ def test_metrics_count_what_happens(tmp_path):
         assert grown["mutua_authority_signature_checks_total"] == 2
         assert grown["mutua_authority_commits_total"] == 1
         assert grown["mutua_authority_zone_serial"] == 1
+
+
+def test_a_message_costs_two_verifications_at_most(tmp_path):
+    """Though two dozen keys stand at the name, all with the tag that the message names."""
+    checks = "mutua_authority_signature_checks_total"
+    with Watched(tmp_path) as authority:
+        attack = attacks.ManyKeysOfOneTag(authority)
+        attack.prepare()
+        before = authority.metrics()[checks]
+        for message in attack.messages[:10]:
+            assert authority.send_wire(message).rcode() == dns.rcode.REFUSED
+        assert 10 <= authority.metrics()[checks] - before <= 20
 
 
 def test_metrics_are_all_that_http_gets(tmp_path):
