@@ -7,6 +7,8 @@
 #include "authority/commands.h"
 #include "authority/database_commands.h"
 #include "authority/key_commands.h"
+#include "authority/metrics/metrics_server.h"
+#include "authority/metrics/metrics_text.h"
 #include "authority/process.h"
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
@@ -58,6 +60,7 @@ void reload(const std::string& path, Server& server) {
 Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const AuthorityConfig& config = line.config;
   const sigset_t signals = block_signals();
+  InheritedSockets inherited = InheritedSockets::from_environment();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
   std::unique_ptr<Notifier> notifier;  // set before the source runs
   const auto source =
@@ -73,7 +76,11 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const auto server =
       TRY(Server::create(config.server, catalog,
                          {source->taker(), questions_to(forwarder.get()),
-                          transfers_from(transfers, config.transfer), signer_of_answers(config)}));
+                          transfers_from(transfers, config.transfer), signer_of_answers(config)},
+                         std::move(inherited)));
+  const auto metrics = TRY(MetricsServer::create(config.metrics_listen, [&] {
+    return metrics_text(server->statistics(), source->writer_counters(), *catalog.current());
+  }));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
     control = TRY(control::Server::create(
@@ -84,10 +91,16 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   source->start();
   server->start();
   notifier->start();
+  metrics->start();
   announce(*server, *catalog.current());
+  for (const SocketAddress& address : metrics->addresses())
+    log::info("metrics.ready", {{"listen", address.to_text()}});
+  notify_manager("READY=1");
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(line.config_path, *server);
   log::info("authority.ending", {{"signal", signal}});
+  notify_manager("STOPPING=1");
+  metrics->stop();
   source->stop();  // first, so that what it took is answered
   notifier->stop();
   server->stop();

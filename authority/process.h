@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <string_view>
 
 #include "authority/server/server.h"
 #include "authority/zone/zone_version.h"
@@ -11,8 +12,8 @@ namespace mutua::authority {
 
 // What a daemon settles with its surroundings.
 
-// Blocks SIGTERM, SIGINT and SIGHUP, to be waited for. Before any thread starts, so that all
-// inherit it.
+// Blocks SIGTERM, SIGINT and SIGHUP, to be waited for, and ignores SIGPIPE. Before any thread starts,
+// so that all inherit it.
 sigset_t block_signals();
 
 // Raises the limit of open files as far as the system allows. Fails where that is too low for so
@@ -21,6 +22,9 @@ Result<void> raise_descriptor_limit(std::size_t connections);
 
 // Gives back what the start needed and the zone does not.
 void release_unused_memory();
+
+// Tells the service manager (sd_notify(3)): "READY=1", "STOPPING=1". Nothing where there is none.
+void notify_manager(std::string_view state);
 
 // "ready udp+tcp ADDRESS:PORT" on standard output for each listen address, "ready tls ADDRESS:PORT"
 // for each of TLS.

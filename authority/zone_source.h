@@ -28,6 +28,9 @@ class ZoneSource {
     return follower_ ? follower_->history() : writer_->history();
   }
 
+  // Null where the zone is another's.
+  const WriterCounters* writer_counters() const { return writer_ ? &writer_->counters() : nullptr; }
+
   // Takes UPDATE and NOTIFY.
   Taker taker();
 

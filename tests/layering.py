@@ -33,7 +33,8 @@ ARROWS = {
     "authority/tls": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
                          "authority/tls", "authority/writer", "lib/upstream"],
-    "authority": ["authority/server", "lib/control"],
+    "authority/metrics": ["authority/server"],
+    "authority": ["authority/metrics", "authority/server", "lib/control"],
 
     "resolver/event_loop": ["lib/base"],
     "resolver/health": ["lib/base"],

@@ -142,6 +142,7 @@ std::variant<CheckedSig0, Refusal> check_sig0(const Request& request,
     row.key = key_id(*candidate.key_rdata);
     // Before the verification, which costs more; a forger learns only that a copy is a copy.
     if (auto problem = check_replay(row, context.replay_guard)) return *std::move(problem);
+    context.limits.count_check();
     if (!verifies(*candidate.key_rdata, covered, *sig0)) continue;
     return CheckedSig0{{sig0->signer, *candidate.key_rdata, candidate.in_zone}, row};
   }

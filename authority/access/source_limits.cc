@@ -18,6 +18,7 @@ std::string SourceLimits::key_of(const SocketAddress& source, bool tcp) {
 }
 
 bool SourceLimits::allows(const SocketAddress& source, bool tcp, SteadyTime now) const {
+  if (!tcp && udp_is_closed(now)) return false;
   const auto found = windows_.find(key_of(source, tcp));
   if (found == windows_.end() || now - found->second.start >= kWindow) return true;
   return found->second.failures < kFailuresPerSecond;
@@ -32,6 +33,11 @@ void SourceLimits::count_failure(const SocketAddress& source, bool tcp, SteadyTi
   Window& window = windows_[key_of(source, tcp)];
   if (now - window.start >= kWindow) window = Window{now, 0};
   ++window.failures;
+  if (tcp) return;
+  if (now - all_udp_.start >= kWindow) all_udp_ = Window{now, 0};
+  if (++all_udp_.failures < kUdpFailuresPerSecond) return;
+  udp_closed_until_.store((all_udp_.start + kWindow).time_since_epoch().count(),
+                          std::memory_order_relaxed);
 }
 
 }  // namespace mutua::authority

@@ -84,11 +84,11 @@ void FederationIndex::refresh(const ZoneVersion& version, const wire::Name& serv
 }
 
 std::set<wire::Name> FederationIndex::directly_touched(const ChangeSet& change,
-                                                       const wire::Name& apex) const {
+                                                       const ZoneVersion& after) const {
   using Kind = FederationName::Kind;
   std::set<wire::Name> touched;
   for (const RRsetChange& one : change.changes) {
-    const FederationName name = classify(one.owner, apex);
+    const FederationName name = classify(one.owner, after.apex());
     switch (name.kind) {
       case Kind::list:
       case Kind::commitment:
@@ -96,11 +96,9 @@ std::set<wire::Name> FederationIndex::directly_touched(const ChangeSet& change,
       case Kind::denial:
         touched.insert(name.service);
         break;
-      case Kind::peer: {
-        const auto& services = names_of(by_peer_, name.label);
-        touched.insert(services.begin(), services.end());
+      case Kind::peer:
+        touch_services_of_peer(one, name.label, after, touched);
         break;
-      }
       case Kind::base: {
         const auto& services = names_of(by_base_, name.label);
         touched.insert(services.begin(), services.end());
@@ -114,9 +112,21 @@ std::set<wire::Name> FederationIndex::directly_touched(const ChangeSet& change,
   return touched;
 }
 
+// A peer may stand in thousands of lists, and its address changes often. Whether it has one at all
+// matters to each of its commitments, which one it is only where the service shows it at its own
+// name.
+void FederationIndex::touch_services_of_peer(const RRsetChange& change, std::string_view peer,
+                                             const ZoneVersion& after,
+                                             std::set<wire::Name>& touched) const {
+  if (change.type != RRType::a && change.type != RRType::aaaa) return;
+  const bool only_differs = change.before && change.after;
+  for (const wire::Name& service : names_of(by_peer_, peer))
+    if (!only_differs || after.find(service, change.type)) touched.insert(touched.end(), service);
+}
+
 std::vector<FederationIndex::Touched> FederationIndex::follow(const ChangeSet& change,
                                                               const ZoneVersion& after) {
-  std::set<wire::Name> services = directly_touched(change, after.apex());
+  std::set<wire::Name> services = directly_touched(change, after);
   // The credit of an owner counts what it hosts for others: look at the peers of the touched
   // services as they were and as they are.
   std::set<std::string> peers;

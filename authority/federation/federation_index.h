@@ -46,7 +46,9 @@ class FederationIndex {
   };
   using Reverse = std::map<std::string, std::set<wire::Name>, std::less<>>;
 
-  std::set<wire::Name> directly_touched(const ChangeSet& change, const wire::Name& apex) const;
+  std::set<wire::Name> directly_touched(const ChangeSet& change, const ZoneVersion& after) const;
+  void touch_services_of_peer(const RRsetChange& change, std::string_view peer,
+                              const ZoneVersion& after, std::set<wire::Name>& touched) const;
   Entry read_entry(const ZoneVersion& version, const wire::Name& service, bool& is_service) const;
   void refresh(const ZoneVersion& version, const wire::Name& service);
   void remove(const wire::Name& service);

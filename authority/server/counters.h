@@ -1,22 +1,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <cstdint>
+
+#include "base/counter.h"
 
 namespace mutua::authority {
-
-// Counts up on one thread and is read on others: no locked instruction.
-class Counter {
- public:
-  void add(std::uint64_t count) {
-    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-  }
-  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // What one thread has answered. Alone in its cache lines.
 struct alignas(64) AnswerCounters {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "authority/server/listen_socket.h"
+#include "base/log.h"
 
 namespace mutua::authority {
 
@@ -16,12 +16,12 @@ Server::Server(Catalog& catalog, Takers takers)
                nullptr} {}
 
 Result<std::unique_ptr<Server>> Server::create(const ServerConfig& config, Catalog& catalog,
-                                               Takers takers) {
+                                               Takers takers, InheritedSockets inherited) {
   std::unique_ptr<Server> server(new Server(catalog, std::move(takers)));
   TRY(server->reload(config));
   std::vector<UniqueFd> tcp_listeners, tls_listeners;
   for (const SocketAddress& address : config.listen) {
-    ListenSockets sockets = TRY(bind_listen_sockets(address, config.udp_workers));
+    ListenSockets sockets = TRY(bind_listen_sockets(address, config.udp_workers, inherited));
     server->addresses_.push_back(sockets.address);
     for (UniqueFd& socket : sockets.udp)
       server->udp_workers_.push_back(
@@ -29,10 +29,11 @@ Result<std::unique_ptr<Server>> Server::create(const ServerConfig& config, Catal
     tcp_listeners.push_back(std::move(sockets.tcp));
   }
   for (const SocketAddress& address : config.listen_tls) {
-    Listener listener = TRY(bind_listener(address));
+    Listener listener = TRY(bind_listener(address, inherited));
     server->tls_addresses_.push_back(listener.address);
     tls_listeners.push_back(std::move(listener.socket));
   }
+  if (inherited.left() != 0) log::warning("server.unused_sockets", {{"count", inherited.left()}});
   server->tcp_ =
       TRY(TcpServer::create(std::move(tcp_listeners), config.tcp, server->context_, nullptr));
   if (!tls_listeners.empty())

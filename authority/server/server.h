@@ -8,6 +8,7 @@
 
 #include "authority/server/answering_context.h"
 #include "authority/server/counters.h"
+#include "authority/server/listen_socket.h"
 #include "authority/server/tcp_server.h"
 #include "authority/server/udp_worker.h"
 #include "base/result.h"
@@ -39,7 +40,7 @@ class Server {
  public:
   // Binds everything; nothing is answered before start(). `catalog` outlives the server.
   static Result<std::unique_ptr<Server>> create(const ServerConfig& config, Catalog& catalog,
-                                                Takers takers);
+                                                Takers takers, InheritedSockets inherited = {});
 
   // As bound, in the order of the configuration.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }

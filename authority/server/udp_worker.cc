@@ -137,11 +137,8 @@ void UdpWorker::start() {
 
 void UdpWorker::stop() {
   if (!thread_.joinable()) return;
-  stopping_.store(true);
-  // Wakes the receive, also on a socket that is not connected (it then says ENOTCONN). Sending
-  // stays possible.
-  ::shutdown(socket_->get(), SHUT_RD);
-  thread_.join();
+  stopping_.store(true);  // seen when the receive wakes: a shutdown would reach whoever shares the
+  thread_.join();         // socket, too
 }
 
 void UdpWorker::run() {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "authority/writer/writer_core.h"
+#include "wire/sig0.h"
 
 namespace mutua::authority {
 namespace {
@@ -72,6 +73,8 @@ Writer::~Writer() { stop(); }
 Catalog& Writer::catalog() { return state_->core.catalog(); }
 const ChangeHistory& Writer::history() const { return state_->core.history(); }
 
+const WriterCounters& Writer::counters() const { return state_->core.counters(); }
+
 void Writer::start() {
   BASE_ASSERT(!state_->thread.joinable());
   state_->thread = std::thread([this] { state_->run(); });
@@ -87,6 +90,10 @@ void Writer::stop() {
 }
 
 bool Writer::submit(UpdateRequest request) {
+  // A flood of bad signatures ends here, before it costs anything.
+  if (!request.tcp && state_->core.limits().udp_is_closed(state_->clock.steady_now()) &&
+      wire::carries_sig0(request.message))
+    return false;
   {
     const std::lock_guard lock(state_->mutex);
     if (state_->stopping || state_->queue.size() >= state_->queue_limit) return false;

@@ -17,6 +17,7 @@
 #include "authority/zone/change_history.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/counter.h"
 #include "base/result.h"
 #include "base/socket_address.h"
 
@@ -58,6 +59,14 @@ struct WriterConfig {
   std::function<void()> published;
 };
 
+// What the writer has done; read by any thread.
+struct WriterCounters {
+  Counter executed, refused, unauthenticated;
+  Counter repeated;  // the same octets from the same place: the answer went out once more
+  Counter commits, commit_failures, commit_microseconds;
+  Counter signature_checks;
+};
+
 // The only mutator of the zone. One thread takes the requests in order: parse, authenticate,
 // permit, update, derive the served lists, sign, commit durably, publish, reply. Leases lapse and
 // signatures are renewed on the same thread, by the wall clock; where many are to be made (the first
@@ -80,6 +89,8 @@ class Writer {
 
   // What led to the newest version; begins with what the store's journal holds. Lives as long.
   const ChangeHistory& history() const;
+
+  const WriterCounters& counters() const;
 
   // Starts the thread.
   void start();

@@ -304,6 +304,7 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
     pending.clear();
     outcome = process_once(std::move(again), pending);
   }
+  counters_.signature_checks.add(limits_.checks() - counters_.signature_checks.value());
   reply(std::move(pending), outcome == CommitOutcome::committed);
   if (std::exchange(has_news_, false) && config_.published) config_.published();
 }
@@ -383,8 +384,10 @@ std::optional<CommitOutcome> WriterCore::commit(const Transaction& so_far, std::
   if (so_far.empty()) return CommitOutcome::committed;
   Transaction transaction = so_far;
   state_.replay_guard.forget_expired(now(), transaction);
+  const auto begun = std::chrono::steady_clock::now();
   auto stored = store_.commit(expected, transaction);
   if (!stored.ok()) {
+    counters_.commit_failures.add(1);
     fail(stored.error());
     return std::nullopt;
   }
@@ -393,6 +396,11 @@ std::optional<CommitOutcome> WriterCore::commit(const Transaction& so_far, std::
     healthy_ = may_write_ = false;
     return stored.value();
   }
+  counters_.commits.add(1);
+  counters_.commit_microseconds.add(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                     std::chrono::steady_clock::now() - begun)
+                                     .count()));
   // Durable before visible. A crash here loses nothing: recover() publishes the same version.
   if (!transaction.changes.empty()) publish(std::move(transaction.changes));
   return stored.value();
@@ -435,6 +443,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
   const auto key = RecentAnswers::key_of(bytes, pending.request.source, pending.request.tcp);
   if (const Bytes* before = recent_.find(key, clock_.steady_now())) {
     pending.ready = *before;
+    counters_.repeated.add(1);
     return pending;
   }
   if (group.keys.contains(key)) {
@@ -466,6 +475,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
     // Quietly: anybody can make these as fast as the line allows.
     log::debug("update.unauthenticated",
                {{"source", pending.request.source.to_text()}, {"reason", stranger->refusal.text}});
+    counters_.unauthenticated.add(1);
     answer.refusal = std::move(stranger->refusal);
     answer.signature = std::move(stranger->signature);
     return pending;
@@ -481,6 +491,7 @@ void WriterCore::execute(const AuthenticatedRequest& request, UpdateAnswer& answ
                          Transaction& transaction) {
   answer.signature = request.response_signature();
   answer.refusal = try_execute(request, answer, transaction);
+  (answer.refusal ? counters_.refused : counters_.executed).add(1);
   if (answer.refusal) {
     log::info("update.refused", {{"caller", caller_text(request.caller())},
                                  {"rcode", to_text(answer.refusal->rcode)},

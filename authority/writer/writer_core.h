@@ -40,6 +40,8 @@ class WriterCore {
   bool has_backlog() const;
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
+  const SourceLimits& limits() const { return limits_; }
+  const WriterCounters& counters() const { return counters_; }
 
  private:
   // All that follows from the store. Runs ahead of what is published while a group is worked on.
@@ -103,6 +105,7 @@ class WriterCore {
   const Moment started_;
   State state_;
   SourceLimits limits_;
+  WriterCounters counters_;
   RecentAnswers recent_;
   std::unique_ptr<Catalog> catalog_;
   ChangeHistory history_;

@@ -1,14 +1,16 @@
 // bench_authority: a DNS client that costs less than the servers it loads, and the socket ceiling.
 //
-//   bench_authority udp|tcp ADDRESS:PORT QUERIES SECONDS   asks as fast as the answers come
-//   bench_authority ceiling ADDRESS:PORT OCTETS            answers with so many octets, unread
+//   bench_authority udp|tcp|tls ADDRESS:PORT QUERIES SECONDS   asks as fast as the answers come
+//   bench_authority ceiling ADDRESS:PORT OCTETS                answers with so many octets, unread
 //
 // QUERIES holds messages, each behind its length in two octets. One thread, a closed loop over a
 // few connected sockets; it prints one JSON object. The generator spins: give it a processor.
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -235,6 +237,75 @@ class TcpAsker final : public Asker {
   std::array<std::uint8_t, 256 * 1024> in_;
 };
 
+// As TcpAsker, over TLS 1.3. Whose certificate it is does not matter here.
+class TlsAsker final : public Asker {
+ public:
+  static constexpr unsigned kSockets = 16;
+
+  TlsAsker(UniqueFd socket, Queries& queries)
+      : socket_(std::move(socket)),
+        context_(SSL_CTX_new(TLS_client_method())),
+        stream_(SSL_new(context_.get())),
+        queries_(queries) {
+    SSL_set_fd(stream_.get(), socket_.get());
+    connected_ = SSL_connect(stream_.get()) == 1;
+    ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+  }
+
+  bool turn(Count& count) override {
+    if (!connected_) return false;
+    std::size_t got = 0;
+    while (under_way_ > 0 &&
+           SSL_read_ex(stream_.get(), in_.data() + filled_, in_.size() - filled_, &got) == 1)
+      take(got, count);
+    const int on = 1;
+    if (got > 0) ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    if (under_way_ > kWindow / 2) return true;
+    out_.clear();
+    const unsigned wanted = kWindow - under_way_;
+    for (unsigned i = 0; i < wanted; ++i) {
+      const BytesView query = queries_.next();
+      append_u16(out_, static_cast<std::uint16_t>(query.size()));
+      append(out_, query);
+    }
+    under_way_ += wanted;
+    // A few hundred octets into an empty buffer: they always fit.
+    return SSL_write_ex(stream_.get(), out_.data(), out_.size(), &got) == 1;
+  }
+
+ private:
+  static constexpr unsigned kWindow = 16;
+  struct Free {
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+    void operator()(SSL* stream) const { SSL_free(stream); }
+  };
+
+  void take(std::size_t got, Count& count) {
+    filled_ += got;
+    std::size_t at = 0;
+    while (filled_ - at >= 2) {
+      const std::size_t size = load_u16(in_.data() + at);
+      if (filled_ - at - 2 < size) break;
+      count.add(in_.data() + at + 2, size);
+      --under_way_;
+      at += 2 + size;
+    }
+    std::copy(in_.begin() + static_cast<std::ptrdiff_t>(at),
+              in_.begin() + static_cast<std::ptrdiff_t>(filled_), in_.begin());
+    filled_ -= at;
+  }
+
+  UniqueFd socket_;
+  std::unique_ptr<SSL_CTX, Free> context_;
+  std::unique_ptr<SSL, Free> stream_;
+  Queries& queries_;
+  bool connected_ = false;
+  Bytes out_;
+  unsigned under_way_ = 0;
+  std::size_t filled_ = 0;
+  std::array<std::uint8_t, 256 * 1024> in_;
+};
+
 template <typename OneAsker>
 Result<void> load(const SocketAddress& server, int type, Queries queries, double seconds) {
   std::vector<std::unique_ptr<Asker>> askers;
@@ -314,14 +385,15 @@ Result<void> run(int count, char** words) {
     if (size < 12 || size > 2048) return Error("ceiling: 12 to 2048 octets");
     return be_the_ceiling(TRY(SocketAddress::parse(words[2], 0)), size);
   }
-  if ((mode != "udp" && mode != "tcp") || count != 5)
+  if ((mode != "udp" && mode != "tcp" && mode != "tls") || count != 5)
     return Error(
-        "usage: bench_authority udp|tcp ADDRESS:PORT QUERIES SECONDS, or "
+        "usage: bench_authority udp|tcp|tls ADDRESS:PORT QUERIES SECONDS, or "
         "bench_authority ceiling ADDRESS:PORT OCTETS");
   const SocketAddress server = TRY(SocketAddress::parse(words[2], 0));
   Queries queries = TRY(Queries::load(words[3]));
   const double seconds = std::strtod(words[4], nullptr);
   if (mode == "udp") return load<UdpAsker>(server, SOCK_DGRAM, std::move(queries), seconds);
+  if (mode == "tls") return load<TlsAsker>(server, SOCK_STREAM, std::move(queries), seconds);
   return load<TcpAsker>(server, SOCK_STREAM, std::move(queries), seconds);
 }
 

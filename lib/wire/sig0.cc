@@ -73,4 +73,25 @@ Bytes sign_sig0(Bytes message, Sig0 fields, const std::function<Bytes(BytesView)
   return message;
 }
 
+bool carries_sig0(BytesView message) {
+  constexpr std::size_t kQuestionFixedSize = 4, kRecordFixedSize = 10;
+  if (message.size() < kHeaderSize || load_u16(message.data() + 10) == 0) return false;
+  std::size_t at = kHeaderSize;
+  for (unsigned left = load_u16(message.data() + 4); left > 0; --left) {
+    if (!skip_name(message, at) || message.size() - at < kQuestionFixedSize) return false;
+    at += kQuestionFixedSize;
+  }
+  unsigned left = load_u16(message.data() + 6) + unsigned{load_u16(message.data() + 8)} +
+                  load_u16(message.data() + 10);
+  for (; left > 0; --left) {
+    if (!skip_name(message, at) || message.size() - at < kRecordFixedSize) return false;
+    const std::uint8_t* fixed = message.data() + at;
+    if (left == 1) return static_cast<RRType>(load_u16(fixed)) == RRType::sig;
+    const std::size_t size = kRecordFixedSize + load_u16(fixed + 8);
+    if (message.size() - at < size) return false;
+    at += size;
+  }
+  return false;
+}
+
 }  // namespace mutua::wire

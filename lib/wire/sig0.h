@@ -33,4 +33,8 @@ Bytes sig0_signed_bytes_of(BytesView bytes, const Message& message, const Sig0& 
 // `message` with the SIG(0) record appended; `fields.signature` is ignored, `sign` makes it.
 Bytes sign_sig0(Bytes message, Sig0 fields, const std::function<Bytes(BytesView)>& sign);
 
+// Whether the last additional record of a message is a SIG. For sieving floods: reads what it must
+// and believes the counts; false where anything is malformed.
+bool carries_sig0(BytesView message);
+
 }  // namespace mutua::wire

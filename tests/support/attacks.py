@@ -8,6 +8,7 @@ addresses of 127/8, because what one address may waste is limited anyway."""
 import contextlib
 import dataclasses
 import multiprocessing
+import pathlib
 import random
 import select
 import socket
@@ -419,6 +420,83 @@ class NotifyFlood(Attack):
 
     def check(self, outcome):
         assert dns.rcode.NOERROR not in outcome["rcodes"], outcome
+
+
+class Malformed:
+    """Messages out of the fuzzers' corpora and spoilt ones made from them, as fast as they go: by UDP,
+    and by TCP up to 64 KiB long. The authority must live, stay as large as it was, and stay right."""
+    MOST_GROWTH = 16 * 1024  # KiB
+
+    def __init__(self, authority, seed=1):
+        self.authority = authority
+        self.choose = random.Random(seed)
+        fuzz = pathlib.Path(__file__).parents[1] / "fuzz" / "authority"
+        self.seeds = list(hostile_names())
+        for corpus in ("query/answer_fuzz_corpus", "writer/update_fuzz_corpus", "transfer/transfer_fuzz_corpus"):
+            self.seeds += [path.read_bytes() for path in sorted((fuzz / corpus).iterdir())]
+        assert len(self.seeds) > 20, "the corpora are missing"
+
+    def spoil(self, message):
+        data, choose = bytearray(message), self.choose
+        for _ in range(choose.randrange(1, 6)):
+            at = choose.randrange(len(data)) if data else 0
+            match choose.randrange(6):
+                case 0 if data:
+                    data[at] = choose.randrange(256)
+                case 1 if data:
+                    data[at] ^= 1 << choose.randrange(8)
+                case 2:
+                    del data[at:]
+                case 3:
+                    data[at:at] = choose.randbytes(choose.randrange(1, 40))
+                case 4:
+                    data[at:at + 2] = struct.pack("!H", 0xC000 | choose.randrange(0x4000))
+                case 5 if len(data) >= 12:
+                    field = 4 + 2 * choose.randrange(4)  # one of the counts
+                    data[field:field + 2] = struct.pack("!H", choose.choice((0, 1, 2, 0xFFFF)))
+        return bytes(data[:4000])
+
+    def by_udp(self, count):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+            channel.connect((self.authority.address, self.authority.port))
+            channel.setblocking(False)
+            answers = 0
+            for number in range(count):
+                with contextlib.suppress(OSError):
+                    channel.send(self.spoil(self.choose.choice(self.seeds)))
+                if number % 32 == 0:
+                    answers += sum(1 for _ in _drain(channel))
+            time.sleep(0.2)
+            return answers + sum(1 for _ in _drain(channel))
+
+    def by_tcp(self, count):
+        for _ in range(count):
+            message = self.spoil(self.choose.choice(self.seeds))
+            if self.choose.randrange(4) == 0:
+                message += self.choose.randbytes(65535 - len(message))
+            with socket.create_connection((self.authority.address, self.authority.port), timeout=5) as channel, \
+                    contextlib.suppress(OSError):
+                channel.sendall(struct.pack("!H", len(message)) + message)
+                channel.settimeout(0.002)
+                channel.recv(65535)
+
+    def run(self, count):
+        """Raises AssertionError where the authority is not what it was. {"sent", "answers", "grown_kib"}"""
+        questions = [("ns1", "A"), ("nobody", "A"), ("", "SOA")]
+
+        def answers():
+            return [self.authority.query(name, kind).to_text().split("\n", 1)[1] for name, kind in questions]
+        before = answers()
+        self.by_udp(2000)
+        self.by_tcp(50)  # whatever grows once has grown now
+        memory = self.authority.memory_kib()
+        came = self.by_udp(count)
+        self.by_tcp(count // 1000)
+        assert self.authority.alive(), self.authority.log()[-4000:]
+        assert answers() == before
+        grown = self.authority.memory_kib() - memory
+        assert grown < self.MOST_GROWTH, f"{grown} KiB more than before"
+        return {"sent": count + count // 1000, "answers": came, "grown_kib": grown}
 
 
 ATTACKS = (BadSignaturesOfAKnownKey, QueriesThatCarrySignatures, ManyKeysOfOneTag, HugeRRsets,

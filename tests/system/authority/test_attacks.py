@@ -33,6 +33,13 @@ def test_good_clients_hardly_notice(kind, tmp_path):
         assert beside.mean - alone.mean <= MOST_ADDED, (alone, beside, outcome)
 
 
+def test_malformed_messages_leave_it_as_it_was(tmp_path):
+    """`./dev bench attacks --malformed 1000000` sends as many as an evening needs."""
+    with Authority(tmp_path) as authority:
+        outcome = attacks.Malformed(authority).run(20_000)
+        assert outcome["answers"] > 1000, outcome
+
+
 DNSSEC_RECORDS = {
     "NSEC": "zzz.fed.test. A RRSIG NSEC",
     "NSEC3": "1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A",

@@ -85,6 +85,38 @@ TEST_F(AuthorityConfigTest, TransfersAreGivenByAddressAndKey) {
   EXPECT_THAT(error(keys + "notify = ::1 k more\n"), HasSubstr("a.conf:5: notify: expected"));
 }
 
+TEST_F(AuthorityConfigTest, TlsNeedsACertificateAndTransfersMayNeedTls) {
+  const auto config = read(
+      "listen_tls = 127.0.0.1\ntls_certificate = /x/pem\ntls_key = /x/key\n"
+      "transfer = 192.0.2.0/24 tls\ntransfer = ::1\n");
+  ASSERT_TRUE(config.ok()) << config.error().message();
+  ASSERT_THAT(config->server.listen_tls, SizeIs(1));
+  EXPECT_EQ(config->server.listen_tls[0].to_text(), "127.0.0.1:853");
+  EXPECT_TRUE(config->transfer.rules[0].needs_tls);
+  EXPECT_FALSE(config->transfer.rules[1].needs_tls);
+  EXPECT_THAT(error("listen_tls = 127.0.0.1\n"),
+              HasSubstr("a.conf:4: listen_tls: needs tls_certificate"));
+  EXPECT_THAT(error("tls_certificate = x\n"), HasSubstr("has no use without listen_tls"));
+}
+
+TEST_F(AuthorityConfigTest, ResponsesAreLimitedUnlessSaidOtherwise) {
+  const RateLimits limits = read("").value().server.rate_limits;
+  EXPECT_EQ(limits.per_second, 1000u);
+  EXPECT_EQ(limits.slip, 2u);
+  EXPECT_THAT(limits.exempt, SizeIs(2));
+  const RateLimits other = read(
+                               "response_rate_limit = 0\nresponse_rate_slip = 5\n"
+                               "response_rate_exempt = 192.0.2.0/24\n")
+                               .value()
+                               .server.rate_limits;
+  EXPECT_EQ(other.per_second, 0u);
+  EXPECT_EQ(other.slip, 5u);
+  EXPECT_THAT(other.exempt, SizeIs(1));
+  EXPECT_THAT(error("response_rate_exempt = here\n"),
+              HasSubstr("a.conf:4: response_rate_exempt: "));
+  EXPECT_THAT(error("cookie_secret = /does/not/exist\n"), HasSubstr("a.conf:4: cookie_secret: "));
+}
+
 TEST_F(AuthorityConfigTest, TheZonesKeysAreNamedNotMade) {
   EXPECT_TRUE(read("").value().dnssec.keys.empty());
   const auto config =

@@ -33,12 +33,23 @@ std::shared_ptr<const ZoneVersion> zone(const std::string& text) {
 void check(BytesView message, Transport transport, const ZoneVersion& version) {
   static std::array<std::uint8_t, kTcpResponseSize> buffer;
   const std::size_t limit = transport == Transport::udp ? kUdpResponseSize : kTcpResponseSize;
+  static constexpr FullCookie kCookie{1, 2, 3};
   Answering answering;
   answering.begin(message, version);
   advance_together({&answering, 1});
+  const FullCookie* const cookie = answering.cookie().empty() ? nullptr : &kCookie;
   const Answered answered =
-      answering.finish(transport, Recursion::refused, std::span(buffer).first(limit));
+      answering.finish(transport, Recursion::refused, std::span(buffer).first(limit), cookie);
   if (answered.kind == Answered::Kind::silent || answered.kind == Answered::Kind::update) return;
+  if (transport == Transport::udp) {
+    static std::array<std::uint8_t, kUdpResponseSize> brief;
+    for (const auto why : {Answering::Short::truncated, Answering::Short::bad_cookie}) {
+      const Answered shortened = answering.finish_short(why, brief, cookie);
+      BASE_ASSERT(shortened.size <= brief.size());
+      if ((message[2] >> 3 & 15) == 0)
+        BASE_ASSERT(wire::parse(BytesView(brief).first(shortened.size)).ok());
+    }
+  }
   BASE_ASSERT(answered.size >= wire::kHeaderSize && answered.size <= limit);
   const BytesView response = BytesView(buffer).first(answered.size);
   BASE_ASSERT(response[0] == message[0] && response[1] == message[1] && (response[2] & 0x80) != 0);
@@ -54,6 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& version : {uncut, cut, signed_one}) {
     check({data, size}, Transport::udp, *version);
     check({data, size}, Transport::tcp, *version);
+    check({data, size}, Transport::tls, *version);
   }
   return 0;
 }

@@ -9,10 +9,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace mutua;
   using namespace mutua::wire;
   const BytesView bytes(data, size);
+  const bool seems_signed = carries_sig0(bytes);
   const auto message = parse(bytes);
   if (!message.ok()) return 0;
   if (message->signature_offset) {
     if (message->signature_type == RRType::sig) {
+      BASE_ASSERT(seems_signed);
       const auto sig0 = read_sig0(bytes, *message);
       if (sig0.ok()) (void)sig0_signed_bytes_of(bytes, *message, *sig0);
     } else {
