@@ -12,7 +12,7 @@ namespace mutua::authority {
 struct CommandLine {
   std::optional<int> exit_code;  // set: all is done (--help, --version, --check-config, an error)
   AuthorityConfig config;        // otherwise
-  std::string command;           // "serve", "import", "explain"
+  std::string command;           // "serve", "import", "explain" …
   std::vector<std::string> arguments;
 };
 CommandLine read_command_line(int argc, char** argv);

@@ -5,8 +5,6 @@
 #include <cstdio>
 
 #include "authority/federation/serve.h"
-#include "authority/zone/master_file.h"
-#include "base/log.h"
 #include "control/control.h"
 
 namespace mutua::authority {
@@ -21,27 +19,6 @@ Result<std::string> text_of(const boost::json::object& request, std::string_view
 }
 
 }  // namespace
-
-Result<void> import_master_file(ZoneStore& store, const wire::Name& apex,
-                                const std::filesystem::path& path) {
-  auto rrsets = TRY(load_master_file(path, apex));
-  const auto version = ZoneVersion::create(apex, rrsets);
-  if (!version) return version.error().in(path.string());
-  for (OwnedRRset& owned : rrsets) normalize(owned.rrset);
-  TRY(import_zone(store, std::move(rrsets)));
-  log::info("zone.imported", {{"zone", apex.to_text()},
-                              {"file", path.string()},
-                              {"serial", (*version)->serial()},
-                              {"rrsets", (*version)->rrset_count()}});
-  return {};
-}
-
-Result<void> import_where_empty(ZoneStore& store, const AuthorityConfig& config) {
-  if (TRY(store.serial())) return {};
-  if (config.zone_file.empty())
-    return Error(config.database.string() + ": holds no zone yet, and no zone_file is given");
-  return import_master_file(store, config.zone, config.zone_file);
-}
 
 Result<boost::json::object> handle_control(const Catalog& catalog, const FederationPolicy& policy,
                                            const boost::json::object& request) {

@@ -6,17 +6,10 @@
 #include <boost/json/object.hpp>
 
 #include "authority/config.h"
-#include "authority/store/zone_store.h"
 #include "authority/zone/catalog.h"
 #include "base/result.h"
 
 namespace mutua::authority {
-
-// Fills `store` with the master file. The zone is checked whole before anything is stored.
-Result<void> import_master_file(ZoneStore& store, const wire::Name& apex,
-                                const std::filesystem::path& path);
-// The same with the configuration's zone_file, where the store is empty.
-Result<void> import_where_empty(ZoneStore& store, const AuthorityConfig& config);
 
 // Answers the control socket's only command, {"command": "explain", "service", "port", "peer"}:
 // {"served": bool, "reasons": […]}, by the function that derives the served lists. Any thread.

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <utility>
 
+#include "authority/store/open_store.h"
 #include "base/durable_file.h"
 #include "base/encoding.h"
 #include "trust/mac.h"
@@ -198,6 +199,8 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   if (zone->is_root()) return file.error_at("zone", "the root is not a federation's zone");
   config.zone = *zone;
   config.database = TRY(file.required_text("database"));
+  if (auto name = check_database_name(config.database); !name.ok())
+    return file.error_at("database", name.error().message());
   config.zone_file = TRY(file.text("zone_file", ""));
   config.control_socket = TRY(file.text("control_socket", ""));
   TRY(read_server(file, config));

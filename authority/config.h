@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "authority/dnssec/key_roll.h"
@@ -27,7 +28,7 @@ struct DnssecConfig {
 // mutua-authority's configuration file; authority/mutua-authority.8 describes the keys.
 struct AuthorityConfig {
   wire::Name zone;
-  std::filesystem::path database;
+  std::string database;                  // SQLite's path, or how to reach PostgreSQL
   std::filesystem::path zone_file;       // empty: the database must hold a zone already
   std::filesystem::path control_socket;  // empty: there is none
   ServerConfig server;

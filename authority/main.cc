@@ -4,11 +4,12 @@
 
 #include "authority/command_line.h"
 #include "authority/commands.h"
+#include "authority/database_commands.h"
 #include "authority/key_commands.h"
 #include "authority/process.h"
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
-#include "authority/store/sqlite_store.h"
+#include "authority/store/open_store.h"
 #include "authority/transfer/notifier.h"
 #include "authority/transfer/transfer_service.h"
 #include "authority/zone_source.h"
@@ -71,9 +72,12 @@ Result<void> serve(const AuthorityConfig& config, ZoneStore& store) {
 Result<void> run(const CommandLine& line) {
   if (line.command == "explain") return explain(line.config, line.arguments);
   if (line.command == "keys") return run_key_command(line.config, line.arguments, system_clock());
-  const auto store = TRY(SqliteStore::open(line.config.database, line.config.zone));
-  if (line.command == "import")
-    return import_master_file(*store, line.config.zone, line.arguments.front());
+  if (line.command == "migrate") return migrate(line.config, line.arguments);
+  const auto store = TRY(open_store(line.config.database, line.config.zone));
+  if (line.command == "import") return import(*store, line.config.zone, line.arguments.front());
+  if (line.command == "export")
+    return export_master_file(*store, line.config.zone, line.arguments.front());
+  if (line.command == "check") return check(*store, line.config);
   return serve(line.config, *store);
 }
 

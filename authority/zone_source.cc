@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "authority/commands.h"
+#include "authority/database_commands.h"
 #include "wire/message.h"
 
 namespace mutua::authority {

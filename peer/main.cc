@@ -69,6 +69,7 @@ Result<void> run(const PeerConfig& config) {
   } else {
     log::info("engine.absent", {{"engine", "qemu"}, {"reason", available.error().message()}});
   }
+  for (const auto& [name, engine] : engines) engine->keep_one_ready();
   const auto supervisor = TRY(
       Supervisor::create(config.supervisor, std::move(key), std::move(engines), system_clock()));
   auto control =

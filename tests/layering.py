@@ -68,6 +68,7 @@ ONLY_IN = {
     r"openssl/": ["lib/trust"],
     r"ares\.h": ["lib/upstream"],
     r"sqlite3\.h": ["authority/store"],
+    r"(pqxx/|libpq-fe\.h)": ["authority/store"],
     r"slirp/": ["peer/ports"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],

@@ -34,16 +34,25 @@ void ReplayGuard::remember(const ReplayRow& row, Monotonic monotonic, Transactio
   transaction.replays.push_back(row);
 }
 
+void ReplayGuard::follow(const Transaction& transaction) {
+  for (const ReplayRow& row : transaction.removed_replays) forget(row);
+  Transaction already_stored;
+  for (const ReplayRow& row : transaction.replays) remember(row, Monotonic::no, already_stored);
+}
+
+void ReplayGuard::forget(const ReplayRow& row) {
+  const auto memory = by_key_.find(row.key);
+  if (memory == by_key_.end() || memory->second.rows.erase(row.fingerprint) == 0) return;
+  by_expiry_.erase(expiry_of(row));
+  // A key without rows may be forgotten whole: a row lives as long as anything older could hold.
+  if (memory->second.rows.empty()) by_key_.erase(memory);
+}
+
 void ReplayGuard::forget_expired(WallTime now, Transaction& transaction) {
   while (!by_expiry_.empty() && std::get<0>(*by_expiry_.begin()) <= now) {
     const auto [expiry, key, fingerprint] = *by_expiry_.begin();
-    by_expiry_.erase(by_expiry_.begin());
-    const auto memory = by_key_.find(key);
-    const auto row = memory->second.rows.find(fingerprint);
-    transaction.removed_replays.push_back(row->second);
-    memory->second.rows.erase(row);
-    // A key without rows may be forgotten whole: a row lives as long as anything older could hold.
-    if (memory->second.rows.empty()) by_key_.erase(memory);
+    transaction.removed_replays.push_back(by_key_.at(key).rows.at(fingerprint));
+    forget(transaction.removed_replays.back());
   }
 }
 

@@ -31,6 +31,9 @@ class ReplayGuard {
   // Remembers a request that check() found fresh.
   void remember(const ReplayRow& row, Monotonic monotonic, Transaction& transaction);
 
+  // Takes up what another authority has remembered and forgotten, in the order of a Transaction.
+  void follow(const Transaction& transaction);
+
   // Forgets rows whose expiry is not after `now`.
   void forget_expired(WallTime now, Transaction& transaction);
 
@@ -45,6 +48,7 @@ class ReplayGuard {
     std::map<trust::Digest, ReplayRow> rows;  // by fingerprint
   };
   using Expiry = std::tuple<WallTime, trust::Digest, trust::Digest>;
+  void forget(const ReplayRow& row);
   static Expiry expiry_of(const ReplayRow& row) { return {row.expiry, row.key, row.fingerprint}; }
 
   std::map<trust::Digest, Memory> by_key_;

@@ -230,26 +230,38 @@ void Signer::look_through(const ZoneVersion& version, WallTime now) {
   schedule_.clear();
   backlog_.clear();
   backlog_at_ = 0;
-  const auto wanted = keys_.key_rrsets(version.apex());
-  keys_pending_ = std::ranges::any_of(wanted, [&](const RRset& rrset) {
-    const RRset* present = version.find(version.apex(), rrset.type);
-    return !present || *present != rrset;
-  });
+  keys_pending_ = keys_differ(version);
   for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
     if (node->rrsets().empty()) continue;
     if (!is_complete(version, *node, now)) {
       backlog_.push_back(node->owner());
       continue;
     }
-    std::optional<WallTime> first_end;
-    if (const RRset* signatures = node->find(RRType::rrsig))
-      for (const Bytes& rdata : signatures->rdatas)
-        if (const auto facts = read_rrsig(rdata, now))
-          first_end = first_end ? std::min(*first_end, facts->expiration) : facts->expiration;
-    if (first_end) schedule_.add(node->owner(), *first_end - times_.renewal);
+    if (const RRset* signatures = node->find(RRType::rrsig)) watch(node->owner(), *signatures, now);
   }
   // In their order, so that a portion of a new chain touches one NSEC more than it makes.
   std::sort(backlog_.begin(), backlog_.end());
+}
+
+void Signer::watch(const ChangeSet& change, WallTime now) {
+  for (const RRsetChange& one : change.changes)
+    if (one.type == RRType::rrsig && one.after) watch(one.owner, *one.after, now);
+}
+
+void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime now) {
+  std::optional<WallTime> first_end;
+  for (const Bytes& rdata : signatures.rdatas)
+    if (const auto facts = read_rrsig(rdata, now))
+      first_end = first_end ? std::min(*first_end, facts->expiration) : facts->expiration;
+  if (first_end) schedule_.add(owner, *first_end - times_.renewal);
+}
+
+bool Signer::keys_differ(const ZoneVersion& version) const {
+  const auto wanted = keys_.key_rrsets(version.apex());
+  return std::ranges::any_of(wanted, [&](const RRset& rrset) {
+    const RRset* present = version.find(version.apex(), rrset.type);
+    return !present || *present != rrset;
+  });
 }
 
 std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime now,
@@ -259,11 +271,15 @@ std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime no
     backlog_at_ = 0;
     return schedule_.take_due(now, most);
   }
-  const std::size_t count = std::min(most, backlog_.size() - backlog_at_);
-  const auto first = backlog_.begin() + static_cast<std::ptrdiff_t>(backlog_at_);
-  std::vector<wire::Name> portion(first, first + static_cast<std::ptrdiff_t>(count));
-  backlog_at_ += count;
-  if (portion.empty()) portion.push_back(version.apex());
+  // What another authority has signed meanwhile is passed over.
+  std::vector<wire::Name> portion;
+  while (portion.size() < most && backlog_at_ < backlog_.size()) {
+    const wire::Name& name = backlog_[backlog_at_++];
+    const ZoneNode* node = version.node(name);
+    if (node && !is_complete(version, *node, now)) portion.push_back(name);
+  }
+  keys_pending_ = keys_pending_ && keys_differ(version);
+  if (portion.empty() && keys_pending_) portion.push_back(version.apex());
   return portion;
 }
 

@@ -6,10 +6,16 @@
 namespace mutua::authority {
 
 Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
+  return import_zone(store, StoredZone{std::move(rrsets), {}, {}, {}});
+}
+
+Result<void> import_zone(ZoneStore& store, StoredZone zone) {
   Transaction transaction;
+  transaction.leases = std::move(zone.leases);
+  transaction.replays = std::move(zone.replays);
   ChangeSet& change = transaction.changes.emplace_back();
   bool has_soa = false;
-  for (OwnedRRset& owned : rrsets) {
+  for (OwnedRRset& owned : zone.rrsets) {
     if (owned.rrset.type == wire::RRType::soa && !owned.rrset.rdatas.empty()) {
       change.to = TRY(wire::parse_soa(owned.rrset.rdatas.front())).serial;
       has_soa = true;
@@ -18,7 +24,9 @@ Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
     change.changes.push_back({std::move(owned.owner), type, std::nullopt, std::move(owned.rrset)});
   }
   if (!has_soa) return Error("import of a zone: the records have no SOA");
-  return store.commit(std::nullopt, transaction);
+  if (TRY(store.commit(std::nullopt, transaction)) == CommitOutcome::conflict)
+    return Error("import of a zone: the store is not empty");
+  return {};
 }
 
 }  // namespace mutua::authority

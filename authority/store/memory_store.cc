@@ -1,72 +1,81 @@
 #include "authority/store/memory_store.h"
 
-#include <algorithm>
-#include <string>
+#include <utility>
 
 namespace mutua::authority {
-namespace {
 
-std::string serial_text(const std::optional<std::uint32_t>& serial) {
-  return serial ? std::to_string(*serial) : "empty";
-}
-
-}  // namespace
-
-Result<std::optional<std::uint32_t>> MemoryStore::serial() { return serial_; }
+Result<std::optional<std::uint32_t>> MemoryStore::serial() { return content_->serial; }
 
 Result<StoredZone> MemoryStore::load() {
   StoredZone zone;
-  for (const auto& [key, rrset] : rrsets_) zone.rrsets.push_back({key.first, rrset});
-  for (const auto& [owner, row] : leases_) zone.leases.push_back(row);
-  for (const auto& [key, row] : replays_) zone.replays.push_back(row);
+  for (const auto& [key, rrset] : content_->rrsets) zone.rrsets.push_back({key.first, rrset});
+  for (const auto& [owner, row] : content_->leases) zone.leases.push_back(row);
+  for (const auto& [key, row] : content_->replays) zone.replays.push_back(row);
+  zone.serial = content_->serial;
+  position_ = content_->position;
   return zone;
 }
 
-Result<void> MemoryStore::commit(std::optional<std::uint32_t> expected,
-                                 const Transaction& transaction) {
+Result<CommitOutcome> MemoryStore::commit(std::optional<std::uint32_t> expected,
+                                          const Transaction& transaction) {
+  if (before_commit_) std::exchange(before_commit_, {})();
   if (failing_commits_ > 0) {
     --failing_commits_;
     return Error("commit: the store was told to fail");
   }
-  if (serial_ != expected) {
-    return errorf("commit: conflict, expected serial %s, found %s", serial_text(expected).c_str(),
-                  serial_text(serial_).c_str());
-  }
-  std::optional<std::uint32_t> at = serial_;
+  if (content_->serial != expected || content_->position != position_)
+    return CommitOutcome::conflict;
+  std::optional<std::uint32_t> at = content_->serial;
   for (const ChangeSet& change : transaction.changes) {
     if (at && change.from != *at) return Error("commit: the change sets do not follow one another");
     at = change.to;
   }
+  store(*content_, transaction);
+  position_ = ++content_->position;
+  // The import of a whole zone is no change that anybody could ask for.
+  if (content_->serial) content_->journal.push_back(transaction);
+  if (content_->journal.size() > journal_limit_) content_->journal.pop_front();
+  content_->serial = at;
+  return CommitOutcome::committed;
+}
+
+void MemoryStore::store(Content& content, const Transaction& transaction) {
   for (const ChangeSet& change : transaction.changes) {
     for (const RRsetChange& one : change.changes) {
       if (one.after) {
-        rrsets_[{one.owner, one.type}] = *one.after;
+        content.rrsets[{one.owner, one.type}] = *one.after;
       } else {
-        rrsets_.erase({one.owner, one.type});
+        content.rrsets.erase({one.owner, one.type});
       }
     }
-    if (serial_) journal_.push_back(change);
   }
-  while (journal_.size() > journal_limit_) journal_.pop_front();
-  for (const wire::Name& owner : transaction.removed_leases) leases_.erase(owner);
-  for (const LeaseRow& row : transaction.leases) leases_.insert_or_assign(row.owner, row);
-  for (const ReplayRow& row : transaction.removed_replays) {
-    replays_.erase({row.key, row.fingerprint});
-  }
-  for (const ReplayRow& row : transaction.replays) {
-    replays_.insert_or_assign({row.key, row.fingerprint}, row);
-  }
-  serial_ = at;
-  return {};
+  for (const wire::Name& owner : transaction.removed_leases) content.leases.erase(owner);
+  for (const LeaseRow& row : transaction.leases) content.leases.insert_or_assign(row.owner, row);
+  for (const ReplayRow& row : transaction.removed_replays)
+    content.replays.erase({row.key, row.fingerprint});
+  for (const ReplayRow& row : transaction.replays)
+    content.replays.insert_or_assign({row.key, row.fingerprint}, row);
 }
 
-Result<std::optional<std::vector<ChangeSet>>> MemoryStore::changes_since(std::uint32_t serial) {
-  using Changes = std::optional<std::vector<ChangeSet>>;
-  if (serial_ == serial) return Changes(std::in_place);
-  const auto first = std::find_if(journal_.begin(), journal_.end(),
-                                  [&](const ChangeSet& change) { return change.from == serial; });
-  if (first == journal_.end()) return Changes();
-  return Changes(std::in_place, first, journal_.end());
+Result<News> MemoryStore::follow() {
+  const std::uint64_t missing = content_->position - position_;
+  if (missing > content_->journal.size()) return News();
+  position_ = content_->position;
+  return News(std::in_place, content_->journal.end() - static_cast<std::ptrdiff_t>(missing),
+              content_->journal.end());
+}
+
+Result<News> MemoryStore::take_turn() {
+  if (failing_turns_ == 0) return follow();
+  --failing_turns_;
+  return Error("take a turn: the store was told to fail");
+}
+
+Result<std::vector<ChangeSet>> MemoryStore::recent_changes() {
+  std::vector<ChangeSet> changes;
+  for (const Transaction& transaction : content_->journal)
+    changes.insert(changes.end(), transaction.changes.begin(), transaction.changes.end());
+  return changes;
 }
 
 }  // namespace mutua::authority

@@ -44,10 +44,6 @@ Result<trust::Digest> digest_of(BytesView octets) {
   return trust::Digest(fixed);
 }
 
-std::string serial_text(const std::optional<std::uint32_t>& serial) {
-  return serial ? std::to_string(*serial) : "empty";
-}
-
 }  // namespace
 
 struct SqliteStore::Database {
@@ -56,7 +52,7 @@ struct SqliteStore::Database {
   sqlite::Connection connection;
   // After the connection: statements are finalized before it closes.
   sqlite::Statement read_serial, write_serial, put_rrset, delete_rrset, put_lease, delete_lease,
-      put_replay, delete_replay, add_change, trim_journal, find_change, changes_from;
+      put_replay, delete_replay, add_change, trim_journal;
 
   Result<void> configure();
   Result<void> create_or_check(const wire::Name& apex);
@@ -69,8 +65,7 @@ struct SqliteStore::Database {
 
   Result<void> store_change(const ChangeSet& change, bool journaled);
   Result<void> store_rows(const Transaction& transaction);
-  // From this place of the journal on.
-  Result<std::vector<ChangeSet>> read_changes(std::int64_t first);
+  Result<std::vector<ChangeSet>> read_changes();
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -155,9 +150,6 @@ Result<void> SqliteStore::Database::prepare() {
   add_change = TRY(connection.prepare("INSERT INTO journal (from_serial, change) VALUES (?, ?)"));
   trim_journal = TRY(connection.prepare(
       "DELETE FROM journal WHERE sequence <= (SELECT max(sequence) FROM journal) - ?"));
-  find_change = TRY(connection.prepare("SELECT max(sequence) FROM journal WHERE from_serial = ?"));
-  changes_from =
-      TRY(connection.prepare("SELECT change FROM journal WHERE sequence >= ? ORDER BY sequence"));
   return {};
 }
 
@@ -174,6 +166,7 @@ Result<std::optional<std::uint32_t>> SqliteStore::serial() {
 Result<StoredZone> SqliteStore::load() {
   StoredZone zone;
   const auto all = [&]() -> Result<void> {
+    zone.serial = TRY(serial());
     TRY(database_->load_rrsets(zone.rrsets));
     TRY(database_->load_leases(zone.leases));
     return database_->load_replays(zone.replays);
@@ -225,21 +218,18 @@ Result<void> SqliteStore::Database::load_replays(std::vector<ReplayRow>& out) {
   return {};
 }
 
-Result<void> SqliteStore::commit(std::optional<std::uint32_t> expected,
-                                 const Transaction& transaction) {
+Result<CommitOutcome> SqliteStore::commit(std::optional<std::uint32_t> expected,
+                                          const Transaction& transaction) {
   auto committed = commit_at(expected, transaction);
   if (!committed.ok()) return committed.error().in("commit to database " + database_->path);
-  return {};
+  return committed;
 }
 
-Result<void> SqliteStore::commit_at(std::optional<std::uint32_t> expected,
-                                    const Transaction& transaction) {
+Result<CommitOutcome> SqliteStore::commit_at(std::optional<std::uint32_t> expected,
+                                             const Transaction& transaction) {
   sqlite::Scope scope = TRY(sqlite::Scope::begin(database_->connection));
   const auto stored = TRY(serial());
-  if (stored != expected) {
-    return errorf("conflict, expected serial %s, found %s", serial_text(expected).c_str(),
-                  serial_text(stored).c_str());
-  }
+  if (stored != expected) return CommitOutcome::conflict;
   std::optional<std::uint32_t> at = stored;
   for (const ChangeSet& change : transaction.changes) {
     if (at && change.from != *at) return Error("the change sets do not follow one another");
@@ -251,7 +241,8 @@ Result<void> SqliteStore::commit_at(std::optional<std::uint32_t> expected,
     TRY(database_->trim_journal.bind(1, static_cast<std::int64_t>(database_->journal_limit)).run());
   }
   TRY(database_->store_rows(transaction));
-  return scope.commit();
+  TRY(scope.commit());
+  return CommitOutcome::committed;
 }
 
 Result<void> SqliteStore::Database::store_change(const ChangeSet& change, bool journaled) {
@@ -305,32 +296,16 @@ Result<void> SqliteStore::Database::store_rows(const Transaction& transaction) {
   return {};
 }
 
-Result<std::optional<std::vector<ChangeSet>>> SqliteStore::changes_since(std::uint32_t serial) {
-  using Changes = std::optional<std::vector<ChangeSet>>;
-  if (TRY(this->serial()) == serial) return Changes(std::in_place);
-  sqlite::Statement& find = database_->find_change;
-  const bool found = TRY(find.bind(1, std::int64_t{serial}).step()) && !find.column_is_null(0);
-  const std::int64_t sequence = found ? find.column_integer(0) : 0;
-  find.reset();
-  if (!found) return Changes();
+Result<std::vector<ChangeSet>> SqliteStore::recent_changes() { return database_->read_changes(); }
 
-  return Changes(TRY(database_->read_changes(sequence)));
-}
-
-Result<std::vector<ChangeSet>> SqliteStore::recent_changes() { return database_->read_changes(0); }
-
-Result<std::vector<ChangeSet>> SqliteStore::Database::read_changes(std::int64_t first) {
+Result<std::vector<ChangeSet>> SqliteStore::Database::read_changes() {
+  sqlite::Statement rows = TRY(connection.prepare("SELECT change FROM journal ORDER BY sequence"));
   std::vector<ChangeSet> changes;
-  changes_from.bind(1, first);
-  while (TRY(changes_from.step())) {
-    auto change = decode_change_set(changes_from.column_bytes(0));
-    if (!change.ok()) {
-      changes_from.reset();
-      return change.error().in("changes of " + path);
-    }
+  while (TRY(rows.step())) {
+    auto change = decode_change_set(rows.column_bytes(0));
+    if (!change.ok()) return change.error().in("changes of " + path);
     changes.push_back(*std::move(change));
   }
-  changes_from.reset();
   return changes;
 }
 

@@ -17,7 +17,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The wall clock may be set at any moment, so that no wait for a lease is longer than this.
+// The wall clock may be set at any moment, so that no wait for a lease is longer than this. What
+// other authorities have written is asked for as often, should no word of it come.
 constexpr milliseconds kLongestWait(1000);
 constexpr milliseconds kShortestWait(50);
 
@@ -26,11 +27,13 @@ constexpr std::size_t kShareOfOneSource = 4;  // a quarter of the queue
 }  // namespace
 
 struct Writer::State {
-  State(ZoneStore& store, WriterConfig config, const Clock& given_clock)
+  State(ZoneStore& given_store, WriterConfig config, const Clock& given_clock)
       : clock(given_clock),
         queue_limit(config.queue_limit),
         group_limit(config.group_limit),
+        store(given_store),
         core(store, std::move(config), given_clock) {}
+  ~State() { store.watch({}); }
 
   std::vector<UpdateRequest> take_group();  // under the lock
   milliseconds time_to_next_lapse() const;
@@ -38,6 +41,7 @@ struct Writer::State {
 
   const Clock& clock;
   const std::size_t queue_limit, group_limit;
+  ZoneStore& store;
   WriterCore core;  // the thread's, once it runs
   std::thread thread;
 
@@ -45,6 +49,7 @@ struct Writer::State {
   std::condition_variable wake;
   std::deque<UpdateRequest> queue;
   std::map<std::string, std::size_t> waiting_by_source;
+  bool others_wrote = false;
   bool stopping = false;
 };
 
@@ -52,6 +57,11 @@ Result<std::unique_ptr<Writer>> Writer::create(ZoneStore& store, WriterConfig co
                                                const Clock& clock) {
   auto state = std::make_unique<State>(store, std::move(config), clock);
   TRY(state->core.recover());
+  store.watch([&state = *state] {
+    const std::lock_guard lock(state.mutex);
+    state.others_wrote = true;
+    state.wake.notify_one();
+  });
   return std::unique_ptr<Writer>(new Writer(std::move(state)));
 }
 
@@ -112,7 +122,7 @@ std::vector<UpdateRequest> Writer::State::take_group() {
 }
 
 milliseconds Writer::State::time_to_next_lapse() const {
-  if (core.has_backlog()) return milliseconds(0);
+  if (core.is_to_go_on()) return milliseconds(0);
   const auto due = core.next_due();
   if (!due) return kLongestWait;
   return std::clamp(std::chrono::duration_cast<milliseconds>(*due - clock.wall_now()),
@@ -123,7 +133,8 @@ void Writer::State::run() {
   while (true) {
     const milliseconds wait = time_to_next_lapse();
     std::unique_lock lock(mutex);
-    wake.wait_for(lock, wait, [&] { return stopping || !queue.empty(); });
+    wake.wait_for(lock, wait, [&] { return stopping || others_wrote || !queue.empty(); });
+    others_wrote = false;
     auto group = take_group();
     const bool finished = stopping && group.empty();
     lock.unlock();

@@ -18,6 +18,8 @@ constexpr std::size_t kRenewalsAtOnce = 256;  // names: ten to twenty millisecon
 constexpr std::chrono::seconds kRecoveryPause(1);
 constexpr std::chrono::seconds kReportPause(1);
 constexpr std::chrono::milliseconds kKeyPause(900);  // the writer wakes once a second, at least
+// How often everything is decided anew because another authority was faster. With turns that is rare.
+constexpr unsigned kMostAttempts = 4;
 
 Refusal out_of_order() {
   return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
@@ -65,8 +67,8 @@ Result<WriterCore::State> WriterCore::load() const {
   wire::Name apex = soa->owner;
   State state;
   state.version = TRY(ZoneVersion::create(std::move(apex), std::move(stored.rrsets)));
-  const auto serial = TRY(store_.serial());
-  if (serial != state.version->serial()) return Error("load: the stored serial is not the SOA's");
+  if (stored.serial != state.version->serial())
+    return Error("load: the stored serial is not the SOA's");
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays);
   state.index = FederationIndex(*state.version);
@@ -76,23 +78,60 @@ Result<WriterCore::State> WriterCore::load() const {
 
 Result<void> WriterCore::recover() {
   healthy_ = false;
+  for (unsigned attempt = 0; attempt < kMostAttempts; ++attempt)
+    if (TRY(recover_once()) == CommitOutcome::committed) return {};
+  return Error("recover: others kept changing the zone meanwhile");
+}
+
+// Without a turn: to sign a whole zone takes long.
+Result<CommitOutcome> WriterCore::recover_once() {
   state_ = TRY(load());
   const std::uint32_t expected = state_.version->serial();
-  if (!catalog_)
-    for (ChangeSet& change : TRY(store_.recent_changes())) history_.add(std::move(change));
+  TRY(read_history());
   Transaction transaction;
+  TRY(pass_published_serial(transaction));
   TRY(state_.signer ? begin_signing(transaction) : end_signing(transaction));
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
   state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
-  if (!transaction.empty()) TRY(store_.commit(expected, transaction));
+  if (!transaction.empty() && TRY(store_.commit(expected, transaction)) == CommitOutcome::conflict)
+    return CommitOutcome::conflict;
   healthy_ = true;
   publish(std::move(transaction.changes));
   log::info("zone.loaded", {{"zone", state_.version->apex().to_text()},
                             {"serial", state_.version->serial()},
                             {"rrsets", state_.version->rrset_count()},
                             {"leases", state_.leases.size()}});
+  return CommitOutcome::committed;
+}
+
+// What led to the loaded version, from the published one on where there is one.
+Result<void> WriterCore::read_history() {
+  auto changes = TRY(store_.recent_changes());
+  auto next = changes.begin();
+  if (catalog_) next = std::ranges::find(changes, catalog_->current()->serial(), &ChangeSet::from);
+  for (; next != changes.end(); ++next) {
+    const bool is_last = next->to == state_.version->serial();
+    history_.add(std::move(*next));
+    if (is_last) break;  // what others have written since comes as news
+  }
   return {};
+}
+
+// A database that lost what only it had, and nobody was told of as done, may be behind what was
+// published from it. Secondaries have that serial, so ours goes past it.
+Result<void> WriterCore::pass_published_serial(Transaction& transaction) {
+  if (!catalog_) return {};
+  const std::uint32_t published = catalog_->current()->serial();
+  if (!wire::serial_after(published, state_.version->serial())) return {};
+  log::error("zone.went_back", {{"published", published}, {"stored", state_.version->serial()}});
+  const wire::Name& apex = state_.version->apex();
+  const RRset* present = state_.version->find(apex, wire::RRType::soa);
+  wire::Soa soa = TRY(wire::parse_soa(present->rdatas.front()));
+  soa.serial = published + 1;
+  ZoneDraft draft(*state_.version);
+  draft.replace(apex, {wire::RRType::soa, present->ttl, {wire::make_soa(soa)}});
+  return take_up(draft.finish(), transaction);
 }
 
 // The operator's policy may have changed since the lists were derived.
@@ -176,15 +215,17 @@ void WriterCore::tend_keys() {
   state_.signer->look_through(*state_.version, clock_.wall_now());
 }
 
+bool WriterCore::digest_is_due() const {
+  return config_.digest_pause && healthy_ && !has_backlog() &&
+         clock_.steady_now() >= next_digest_ &&
+         !state_.version->find(state_.version->apex(), wire::RRType::zonemd);
+}
+
 // A digest costs as much as the whole zone is large. However short the configured pause, at most a
 // twentieth of the writer's time goes into digests.
-Result<void> WriterCore::digest_when_due(Transaction& transaction) {
+Result<void> WriterCore::make_digest(Transaction& transaction) {
   constexpr int kLargestShare = 20;
   const SteadyTime begin = clock_.steady_now();
-  const bool is_settled = !state_.signer || !state_.signer->has_backlog();
-  if (!config_.digest_pause || !is_settled || begin < next_digest_ ||
-      state_.version->find(state_.version->apex(), wire::RRType::zonemd))
-    return {};
   ChangeSet change = TRY(with_digest());
   state_.version = TRY(state_.version->apply(change));
   transaction.changes.push_back(std::move(change));
@@ -231,7 +272,7 @@ void WriterCore::report_signing() {
 
 void WriterCore::fail(const Error& error) {
   log::error("zone.write_failed", {{"error", error.message()}});
-  healthy_ = false;
+  healthy_ = may_write_ = false;
 }
 
 // A store that fails goes on failing for a while, and taking a whole zone from it is not cheap.
@@ -244,37 +285,107 @@ void WriterCore::try_to_recover() {
 }
 
 void WriterCore::process(std::vector<UpdateRequest> requests) {
-  if (!healthy_) try_to_recover();
-  if (healthy_) tend_keys();
-  Group group;
-  const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
-  if (healthy_) {
-    if (auto lapsed = lapse_due(group.transaction); !lapsed.ok()) fail(lapsed.error());
-  }
-  if (healthy_) {
-    if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
-  }
-  if (healthy_ && requests.empty()) {
-    if (auto done = digest_when_due(group.transaction); !done.ok()) fail(done.error());
-  }
   std::vector<Pending> pending;
-  for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
-  const bool committed = healthy_ && commit(group.transaction, expected);
-  reply(std::move(pending), committed);
+  auto outcome = process_once(std::move(requests), pending);
+  for (unsigned attempt = 1; outcome == CommitOutcome::conflict && attempt < kMostAttempts;
+       ++attempt) {
+    std::vector<UpdateRequest> again;
+    for (Pending& one : pending) again.push_back(std::move(one.request));
+    pending.clear();
+    outcome = process_once(std::move(again), pending);
+  }
+  reply(std::move(pending), outcome == CommitOutcome::committed);
   if (std::exchange(has_news_, false) && config_.published) config_.published();
 }
 
-bool WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
-  if (so_far.empty()) return true;
+// Everything up to the commit; nothing where that failed, or where nothing could be written.
+std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest> requests,
+                                                      std::vector<Pending>& pending) {
+  if (!healthy_) try_to_recover();
+  const bool is_to_write = has_work(requests);
+  may_write_ =
+      healthy_ && catch_up(is_to_write ? store_.take_turn() : store_.follow()) && is_to_write;
+  if (healthy_) tend_keys();
+  Group group;
+  const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
+  if (may_write_) {
+    if (auto lapsed = lapse_due(group.transaction); !lapsed.ok()) fail(lapsed.error());
+  }
+  if (may_write_) {
+    if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
+  }
+  if (may_write_ && requests.empty() && digest_is_due()) {
+    if (auto done = make_digest(group.transaction); !done.ok()) fail(done.error());
+  }
+  for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
+  const auto outcome = may_write_ ? commit(group.transaction, expected) : std::nullopt;
+  store_.end_turn();
+  return outcome;
+}
+
+bool WriterCore::has_work(const std::vector<UpdateRequest>& requests) const {
+  const auto due = next_due();
+  return !requests.empty() || (due && *due <= clock_.wall_now()) || has_backlog() ||
+         digest_is_due();
+}
+
+// False where the state is not the store's now. A store that is away leaves the state as it is.
+bool WriterCore::catch_up(Result<News> news) {
+  if (store_is_away_ != !news.ok()) {
+    store_is_away_ = !news.ok();
+    if (news.ok())
+      log::info("store.back");
+    else
+      log::warning("store.away", {{"error", news.error().message()}});
+  }
+  if (!news.ok()) return false;
+  if (!*news) {
+    fail(Error("what others have written is more than the journal holds, or not what it was"));
+    return false;
+  }
+  std::vector<ChangeSet> changes;
+  for (const Transaction& transaction : **news) {
+    if (auto taken = take_up(transaction, changes); !taken.ok()) {
+      fail(taken.error());
+      return false;
+    }
+  }
+  if (!changes.empty()) publish(std::move(changes));
+  return true;
+}
+
+// Just as it was decided: the lists are derived and the signatures made already.
+Result<void> WriterCore::take_up(const Transaction& others, std::vector<ChangeSet>& published) {
+  for (const ChangeSet& change : others.changes) {
+    auto next = TRY(state_.version->apply(change));
+    (void)state_.index.follow(change, *next);
+    if (state_.signer) state_.signer->watch(change, clock_.wall_now());
+    state_.version = std::move(next);
+    published.push_back(change);
+  }
+  for (const wire::Name& owner : others.removed_leases) state_.leases.remove(owner);
+  for (const LeaseRow& row : others.leases) state_.leases.put(row);
+  state_.replay_guard.follow(others);
+  return {};
+}
+
+std::optional<CommitOutcome> WriterCore::commit(const Transaction& so_far, std::uint32_t expected) {
+  if (so_far.empty()) return CommitOutcome::committed;
   Transaction transaction = so_far;
   state_.replay_guard.forget_expired(clock_.wall_now(), transaction);
-  if (auto stored = store_.commit(expected, transaction); !stored.ok()) {
+  auto stored = store_.commit(expected, transaction);
+  if (!stored.ok()) {
     fail(stored.error());
-    return false;
+    return std::nullopt;
+  }
+  if (*stored == CommitOutcome::conflict) {
+    log::info("zone.conflict", {{"zone", state_.version->apex().to_text()}, {"serial", expected}});
+    healthy_ = may_write_ = false;
+    return stored.value();
   }
   // Durable before visible. A crash here loses nothing: recover() publishes the same version.
   if (!transaction.changes.empty()) publish(std::move(transaction.changes));
-  return true;
+  return stored.value();
 }
 
 // History first, so that it reaches every version that anybody can see.
@@ -332,7 +443,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
     answer.refusal = Refusal{wire::Rcode::notimp, wire::ExtendedError::not_supported, {}};
   } else if (message->edns && message->edns->version != 0) {
     answer.refusal = Refusal{wire::Rcode::badvers, wire::ExtendedError::other, {}};
-  } else if (!healthy_) {
+  } else if (!may_write_) {
     answer.refusal = out_of_order();
   }
   if (answer.refusal) return pending;

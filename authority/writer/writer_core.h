@@ -30,12 +30,14 @@ class WriterCore {
   // and publishes. Start-up and the way back after a failed commit.
   Result<void> recover();
 
-  // Everything that is due, and these requests, in one durable step; then publishes and replies.
+  // Takes up what other authorities have written; then everything that is due, and these requests,
+  // in one durable step; then publishes and replies. Where another authority's step comes first
+  // after all, everything is decided anew, on the state that it led to.
   void process(std::vector<UpdateRequest> requests);
 
   std::optional<WallTime> next_due() const;
-  // There is more to be done at once, in portions: process() is to be called again.
-  bool has_backlog() const;
+  // There is more to be done at once, in portions, and the last one was written.
+  bool is_to_go_on() const { return may_write_ && has_backlog(); }
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
 
@@ -55,10 +57,19 @@ class WriterCore {
   };
 
   Result<State> load() const;
+  Result<CommitOutcome> recover_once();
+  Result<void> read_history();
   void try_to_recover();
+  Result<void> pass_published_serial(Transaction& transaction);
   Result<void> refresh_served_lists(Transaction& transaction);
   Result<void> lapse_due(Transaction& transaction);
   void fail(const Error& error);
+
+  bool has_work(const std::vector<UpdateRequest>& requests) const;
+  bool catch_up(Result<News> news);
+  Result<void> take_up(const Transaction& others, std::vector<ChangeSet>& published);
+  std::optional<CommitOutcome> process_once(std::vector<UpdateRequest> requests,
+                                            std::vector<Pending>& pending);
 
   Pending take(UpdateRequest request, Group& group);
   void execute(const AuthenticatedRequest& request, UpdateAnswer& answer, Transaction& transaction);
@@ -69,14 +80,16 @@ class WriterCore {
   Result<void> sign_what_is_due(Transaction& transaction);
   void report_signing();
   void tend_keys();
-  Result<void> digest_when_due(Transaction& transaction);
+  bool has_backlog() const;
+  bool digest_is_due() const;
+  Result<void> make_digest(Transaction& transaction);
   Result<ChangeSet> with_digest();
   ChangeSet sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
                  const std::vector<wire::Name>& look_at);
   Result<void> take_up(ChangeSet change, Transaction& transaction,
                        const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
-  bool commit(const Transaction& transaction, std::uint32_t expected);
+  std::optional<CommitOutcome> commit(const Transaction& transaction, std::uint32_t expected);
   void publish(std::vector<ChangeSet> changes);
   void reply(std::vector<Pending> pending, bool committed);
 
@@ -88,8 +101,10 @@ class WriterCore {
   RecentAnswers recent_;
   std::unique_ptr<Catalog> catalog_;
   ChangeHistory history_;
-  bool has_news_ = false;  // published, but nobody was told yet
-  bool healthy_ = false;   // the state is the store's
+  bool has_news_ = false;       // published, but nobody was told yet
+  bool healthy_ = false;        // the state is the store's
+  bool may_write_ = false;      // and nobody has written since
+  bool store_is_away_ = false;  // as the last step found it
   SteadyTime next_recovery_{};
   SteadyTime next_key_tick_{}, next_digest_{};
   std::optional<SteadyTime> next_report_;  // while a backlog of signatures is worked on

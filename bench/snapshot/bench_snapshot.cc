@@ -22,12 +22,14 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "peer/vm/machine.h"
+#include "peer/vm/machine_program.h"
 #include "peer/vm/qemu/qemu_engine.h"
 #include "peer/vm/uml/cow.h"
 #include "peer/vm/uml/uml_engine.h"
@@ -41,6 +43,8 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kPatience{120'000};
 constexpr int kRetryMilliseconds = 1;
+// After a start the engine makes another process ready, as in the daemon; not while this times.
+constexpr milliseconds kSettle = vm::MachineProgram::kRefillPause + milliseconds(200);
 
 long long since(steady_clock::time_point begin) {
   return std::chrono::duration_cast<microseconds>(steady_clock::now() - begin).count();
@@ -84,7 +88,11 @@ class Bench {
   Bench(std::filesystem::path programs, std::filesystem::path folder)
       : uml_(programs / "mutua-machine"),
         qemu_(programs / "mutua-machine"),
-        folder_(std::move(folder)) {}
+        folder_(std::move(folder)) {
+    uml_.keep_one_ready();
+    qemu_.keep_one_ready();
+    std::this_thread::sleep_for(kSettle);
+  }
 
   Result<std::string> run(const std::vector<std::string>& words) {
     const std::string& command = words[0];
@@ -147,6 +155,7 @@ class Bench {
     answer << "running_us=" << running << " answer_us=" << answered << " port=" << port
            << " pid=" << machine->pid();
     machines_[spec.name] = std::move(machine);
+    std::this_thread::sleep_for(kSettle);
     return answer.str();
   }
 

@@ -22,6 +22,7 @@ void BandwidthMeter::received(std::uint64_t octets, SteadyTime now) {
   total_ += octets;
   const bool paused = now - latest_ > window_;
   if (octets_ == 0 || paused) {
+    best_unfilled_ = std::max(best_unfilled_, unfilled());
     // The first octets came in no time that we know, so they only open the window.
     opened_ = latest_ = now;
     octets_ = 1;
@@ -38,6 +39,10 @@ void BandwidthMeter::received(std::uint64_t octets, SteadyTime now) {
 
 std::optional<double> BandwidthMeter::best() const {
   if (best_ > 0) return best_;
+  return std::max(best_unfilled_, unfilled());
+}
+
+std::optional<double> BandwidthMeter::unfilled() const {
   const auto time = latest_ - opened_;
   if (octets_ >= kSmallestSample && time >= kShortestSample) return rate(octets_, time);
   return std::nullopt;

@@ -18,16 +18,20 @@ class BandwidthMeter {
 
   void received(std::uint64_t octets, SteadyTime now);
 
-  // Octets a second of the best window. A connection that ended within its first window is judged
-  // by all it carried, if that was at least 32 KiB in at least 5 ms; otherwise it says nothing.
+  // Octets a second of the best window. A connection that never filled one, since it ended or paused
+  // before, is judged by the best of what it began, if that was at least 32 KiB in at least 5 ms;
+  // otherwise it says nothing.
   std::optional<double> best() const;
   std::uint64_t total() const { return total_; }
 
  private:
+  std::optional<double> unfilled() const;
+
   std::chrono::nanoseconds window_;
   SteadyTime opened_{}, latest_{};
   std::uint64_t octets_ = 0, total_ = 0;
   double best_ = 0;
+  std::optional<double> best_unfilled_;
 };
 
 }  // namespace mutua::resolver

@@ -166,7 +166,8 @@ class Authority(Daemon):
 
     The port stays the same over restarts, so that clients may keep talking to it."""
 
-    def __init__(self, folder, zone="fed.test", zone_text=None, listen=("127.0.0.1:0",), options=(), environment=None, prefix=()):
+    def __init__(self, folder, zone="fed.test", zone_text=None, listen=("127.0.0.1:0",), options=(), environment=None, prefix=(),
+                 database=None):
         folder = pathlib.Path(folder)
         super().__init__("mutua-authority", ["--config", folder / "authority.conf"], folder,
                          ready=r"ready udp\+tcp (\S+):(\d+)$", environment=environment, prefix=prefix)
@@ -174,6 +175,7 @@ class Authority(Daemon):
         self.zone_text = zone_text or DEFAULT_ZONE_FILE.format(zone=zone.rstrip("."))
         self.listen = list(listen)
         self.options = list(options)
+        self.database = database or folder / "zone.sqlite"
         self.secret = base64.b64encode(os.urandom(32)).decode()
         self.address = None
         self.port = None
@@ -184,7 +186,7 @@ class Authority(Daemon):
         secret = self.folder / "operator.secret"
         secret.write_text(self.secret + "\n")
         secret.chmod(0o600)
-        lines = [f"zone = {self.zone}", f"database = {self.folder / 'zone.sqlite'}",
+        lines = [f"zone = {self.zone}", f"database = {self.database}",
                  f"zone_file = {self.folder / 'zone'}",
                  *[f"listen = {address}" for address in self.listen],
                  f"tsig_key = {OPERATOR_KEY} hmac-sha256 {secret}", *self.options]

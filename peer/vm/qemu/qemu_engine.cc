@@ -2,9 +2,6 @@
 
 #include <unistd.h>
 
-#include "peer/vm/uml/machine_program.h"
-#include "peer/vm/uml/spec_text.h"
-
 namespace mutua::vm::qemu {
 
 Result<void> QemuEngine::available() const {
@@ -16,9 +13,7 @@ Result<void> QemuEngine::available() const {
 
 Result<std::unique_ptr<Machine>> QemuEngine::start(const MachineSpec& spec) {
   TRY(available());
-  const std::string order =
-      to_string(accelerator_) + (' ' + qemu_.string()) + '\n' + uml::to_text(spec);
-  return uml::start_machine_program(machine_program_, {"qemu", order}, spec);
+  return program_.start(spec);
 }
 
 }  // namespace mutua::vm::qemu

@@ -2,9 +2,8 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
 
-#include "peer/vm/machine.h"
+#include "peer/vm/machine_program.h"
 #include "peer/vm/qemu/accelerator.h"
 
 namespace mutua::vm::qemu {
@@ -20,19 +19,18 @@ class QemuEngine final : public Engine {
   explicit QemuEngine(std::filesystem::path machine_program,
                       std::filesystem::path qemu = "/usr/bin/qemu-system-x86_64",
                       Accelerator accelerator = best_accelerator())
-      : machine_program_(std::move(machine_program)),
-        qemu_(std::move(qemu)),
-        accelerator_(accelerator) {}
+      : qemu_(std::move(qemu)),
+        program_(std::move(machine_program), {"qemu", to_string(accelerator), qemu_.string()}) {}
 
   // An error tells what this host lacks: the name of a package, as a rule.
   Result<void> available() const;
 
   Result<std::unique_ptr<Machine>> start(const MachineSpec& spec) override;
+  void keep_one_ready() override { program_.keep_one_ready(); }
 
  private:
-  std::filesystem::path machine_program_;
   std::filesystem::path qemu_;
-  Accelerator accelerator_;
+  MachineProgram program_;
 };
 
 }  // namespace mutua::vm::qemu

@@ -10,11 +10,11 @@
 #include <array>
 #include <cerrno>
 
+#include "peer/vm/jail/ethernet.h"
+#include "peer/vm/jail/system_calls.h"
+#include "peer/vm/jail/take.h"
 #include "peer/vm/qemu/changes.h"
 #include "peer/vm/uml/cow.h"
-#include "peer/vm/uml/jail/ethernet.h"
-#include "peer/vm/uml/jail/system_calls.h"
-#include "peer/vm/uml/jail/take.h"
 
 namespace mutua::vm::qemu {
 namespace {
@@ -107,12 +107,11 @@ Result<uml::CowHeader> fill_disk(const MachineSpec& spec) {
 std::string boot_line(const MachineSpec& spec) {
   std::string line =
       "console=ttyS0 root=/dev/vda rw init=/init panic=-1 mutua.hostname=" + spec.name +
-      " mutua.address=" + spec.address +
-      "/8 mutua.gateway=" + uml::print_address(uml::kGatewayAddress);
+      " mutua.address=" + spec.address + "/8 mutua.gateway=" + print_address(kGatewayAddress);
   if (!spec.instance.empty()) line += " mutua.instance=" + spec.instance;
   if (!spec.agent.empty()) line += " mutua.agent=" + spec.agent;
   // Without a way out nobody answers there, and each look-up of the guest's would wait in vain.
-  if (spec.outbound == Outbound::yes) line += " mutua.dns=" + uml::print_address(uml::kDnsAddress);
+  if (spec.outbound == Outbound::yes) line += " mutua.dns=" + print_address(kDnsAddress);
   return line;
 }
 
@@ -153,8 +152,8 @@ Result<void> QemuGuest::check_result(const fs::path& memory_file,
   return {};
 }
 
-uml::JailRoot QemuGuest::root(const MachineSpec& spec) const {
-  uml::JailRoot root;
+JailRoot QemuGuest::root(const MachineSpec& spec) const {
+  JailRoot root;
   root.run_dir = spec.run_dir;
   root.files = {
       {kLibraries, "lib", false, true},
@@ -166,17 +165,17 @@ uml::JailRoot QemuGuest::root(const MachineSpec& spec) const {
   if (spec.memory_snapshot) {
     root.files.push_back({*spec.memory_snapshot, fs::path(kSnapshot).filename(), false, false});
   }
-  root.folders = {uml::kSnapshotFolder};
+  root.folders = {kSnapshotFolder};
   if (accelerator_ == Accelerator::kvm) root.devices = {"kvm"};
   root.tmp_bytes = spec.memory_bytes + kTmpSlackBytes;
   return root;
 }
 
-Result<UniqueFd> QemuGuest::watch_calls() const { return uml::watch_emulator_calls(); }
+Result<UniqueFd> QemuGuest::watch_calls() const { return watch_emulator_calls(); }
 
 std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
   const std::string megabytes = std::to_string(spec.memory_bytes >> 10) + "K";
-  const std::string mac = uml::print_mac(uml::guest_mac(uml::parse_address(spec.address)));
+  const std::string mac = print_mac(guest_mac(parse_address(spec.address)));
   std::vector<std::string> arguments = {
       kLoader,
       "--library-path",
@@ -217,7 +216,7 @@ std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
       "-device",
       "virtio-blk-pci,drive=disk",
       "-netdev",
-      "dgram,id=network,local.type=fd,local.str=" + std::to_string(uml::kEthernetInGuest),
+      "dgram,id=network,local.type=fd,local.str=" + std::to_string(kEthernetInGuest),
       "-device",
       "virtio-net-pci,netdev=network,romfile=,mac=" + mac,
       // Randomness of the host's, and news of a resume for the guest's generator.
@@ -232,7 +231,7 @@ std::vector<std::string> QemuGuest::arguments(const MachineSpec& spec) const {
       "-serial",
       "chardev:console",
       "-chardev",
-      "socket,id=control,fd=" + std::to_string(uml::kControlInGuest),
+      "socket,id=control,fd=" + std::to_string(kControlInGuest),
       "-mon",
       "chardev=control,mode=control",
       "-sandbox",
@@ -328,8 +327,8 @@ Result<void> QemuGuest::thaw() {
 Result<std::string> QemuGuest::take(SnapshotRequest::After after, milliseconds patience, int) {
   const auto deadline = steady_clock::now() + patience;
   const int create = O_RDWR | O_CREAT | O_EXCL;
-  const Files files{TRY(open_file(kMemory, O_RDONLY)), TRY(open_file(uml::kSnapshotMemory, create)),
-                    TRY(open_file(kScratch, O_RDONLY)), TRY(open_file(uml::kSnapshotDisk, create))};
+  const Files files{TRY(open_file(kMemory, O_RDONLY)), TRY(open_file(kSnapshotMemory, create)),
+                    TRY(open_file(kScratch, O_RDONLY)), TRY(open_file(kSnapshotDisk, create))};
   const std::uint64_t disk = TRY(size_of(files.disk_from.get(), kScratch));
   if (::ftruncate(files.disk_to.get(), static_cast<off_t>(disk)) != 0) {
     return errno_error(errno, "make the disk's copy");
@@ -347,7 +346,7 @@ Result<std::string> QemuGuest::take(SnapshotRequest::After after, milliseconds p
 
   const int memory = files.memory_to.get();
   MemoryTrailer trailer = identity_;
-  trailer.state_bytes = TRY(size_of(memory, uml::kSnapshotMemory)) - identity_.memory_bytes;
+  trailer.state_bytes = TRY(size_of(memory, kSnapshotMemory)) - identity_.memory_bytes;
   // Whole pages, as whoever stores them wants them; QEMU reads up to its own end mark.
   trailer.state_bytes += (kTrailerBytes - trailer.state_bytes % kTrailerBytes) % kTrailerBytes;
   if (::ftruncate(memory, static_cast<off_t>(trailer.memory_bytes + trailer.state_bytes)) != 0) {

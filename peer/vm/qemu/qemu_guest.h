@@ -2,28 +2,28 @@
 
 #include <optional>
 
+#include "peer/vm/jail/guest_program.h"
 #include "peer/vm/qemu/accelerator.h"
 #include "peer/vm/qemu/memory_file.h"
 #include "peer/vm/qemu/qmp.h"
-#include "peer/vm/uml/jail/guest_program.h"
 
 namespace mutua::vm::qemu {
 
 // QEMU as the guest program. The scratch disk is a COW file that holds every block, so that QEMU
 // may take its data for a raw disk; guest memory is a file in the jail's /tmp, which a snapshot
 // copies while the guest runs and, for what changed since, once more while it stands.
-class QemuGuest final : public uml::GuestProgram {
+class QemuGuest final : public GuestProgram {
  public:
   QemuGuest(std::filesystem::path program, Accelerator accelerator)
       : program_(std::move(program)), accelerator_(accelerator) {}
 
-  Result<void> prepare(const MachineSpec& spec) override;
   std::string_view complaint() const override { return "qemu: "; }
   int ethernet_type() const override;
   std::uint64_t overhead_bytes() const override;
   Result<void> check_result(const std::filesystem::path& memory_file,
                             const SnapshotReport& report) const override;
-  uml::JailRoot root(const MachineSpec& spec) const override;
+  Result<void> prepare(const MachineSpec& spec) override;
+  JailRoot root(const MachineSpec& spec) const override;
   Result<UniqueFd> watch_calls() const override;
   std::vector<std::string> arguments(const MachineSpec& spec) const override;
   std::vector<std::string> environment() const override;

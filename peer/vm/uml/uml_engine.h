@@ -2,9 +2,8 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
 
-#include "peer/vm/machine.h"
+#include "peer/vm/machine_program.h"
 
 namespace mutua::vm::uml {
 
@@ -15,12 +14,15 @@ class UmlEngine final : public Engine {
  public:
   // `machine_program` is the mutua-machine executable.
   explicit UmlEngine(std::filesystem::path machine_program)
-      : machine_program_(std::move(machine_program)) {}
+      : program_(std::move(machine_program), {"uml"}) {}
 
-  Result<std::unique_ptr<Machine>> start(const MachineSpec& spec) override;
+  Result<std::unique_ptr<Machine>> start(const MachineSpec& spec) override {
+    return program_.start(spec);
+  }
+  void keep_one_ready() override { program_.keep_one_ready(); }
 
  private:
-  std::filesystem::path machine_program_;
+  MachineProgram program_;
 };
 
 }  // namespace mutua::vm::uml

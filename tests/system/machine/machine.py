@@ -1,4 +1,4 @@
-"""Runs mutua-machine as its daemon would (peer/vm/uml/control.h), for tests of what guests see.
+"""Runs mutua-machine as its daemon would (peer/vm/control.h), for tests of what guests see.
 
 Disks are COW files (peer/vm/uml/cow.h) above an image that add-files.sh makes of a base and a
 service's files. Everything lies in one folder; a machine ends with its object."""
@@ -157,7 +157,7 @@ class Machine:
                 time_namespace.enter()
 
         with open(self.log, "wb") as log:
-            self._process = subprocess.Popen([program("mutua-machine"), str(parent)],
+            self._process = subprocess.Popen([program("mutua-machine"), str(parent), "uml"],
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                              pass_fds=[CONTROL], preexec_fn=prepare)
         theirs.close()

@@ -2,7 +2,8 @@
 
     peer_server.py KIND ADDRESS PORT NAME
 
-http      answers every request with its name; /big/N sends N octets; keep-alive
+http      answers every request with its name; /big/N sends N octets, /paced/N does so at some
+          30 MB/s; keep-alive
 echo      sends back what it gets; at the end of the client's stream, "<NAME> saw N octets"
 reset     accepts, reads a request, resets
 close     accepts, reads a request, closes
@@ -15,7 +16,10 @@ import socket
 import struct
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PACED_OCTETS = 65536
 
 kind, address, port, name = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 
@@ -29,20 +33,23 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        size = int(self.path.split("/")[2]) if self.path.startswith("/big/") else None
-        body = name.encode() if size is None else b"x" * size
-        self.reply(body)
+        verb, _, size = self.path.lstrip("/").partition("/")
+        self.reply(b"x" * int(size) if size else name.encode(), paced=verb == "paced")
 
     def do_POST(self):
         length = int(self.headers["Content-Length"])
         received = self.rfile.read(length)
         self.reply(f"{name} got {len(received)}".encode())
 
-    def reply(self, body):
+    def reply(self, body, paced=False):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        piece = PACED_OCTETS if paced else max(1, len(body))
+        for begin in range(0, len(body), piece):
+            self.wfile.write(body[begin:begin + piece])
+            if paced:
+                time.sleep(0.002)
 
     def log_message(self, *unused):
         say("request")

@@ -36,9 +36,8 @@ def test_bandwidth_is_measured_and_decides(federation):
     start_peers(federation, addresses=ADDRESSES[:2])
     federation.publish(NAME, [(address, 8080) for address in ADDRESSES[:2]])
     for _ in range(2):
-        result = federation.curl(URL + "big/30000000", "-o", "/dev/null", "-w", "%{size_download}",
-                                 "--limit-rate", "60M")
-        assert result.stdout == "30000000"
+        result = federation.curl(URL + "paced/9000000", "-o", "/dev/null", "-w", "%{size_download}")
+        assert result.stdout == "9000000"
 
     def both_are_measured():
         candidates = federation.lookup(NAME)["candidates"]
@@ -46,7 +45,7 @@ def test_bandwidth_is_measured_and_decides(federation):
 
     # curl ends a moment before the relay has closed its connection and counted it.
     candidates = wait_until(both_are_measured, what="the bandwidth of both peers")
-    assert all(one["bandwidth_mbit_s"] > 50 for one in candidates), candidates
+    assert all(one["bandwidth_mbit_s"] > 10 for one in candidates), candidates
     assert "MB/s" in candidates[0]["why"]
 
 

@@ -50,6 +50,21 @@ TEST_F(AuthorityConfigTest, TheLeastHasSafeDefaults) {
   EXPECT_TRUE(config.control_socket.empty());
 }
 
+TEST_F(AuthorityConfigTest, ADatabaseIsAPathOrAWayToReachPostgresql) {
+  const auto read_database = [](const std::string& database) {
+    return read_authority_config(
+        Config::parse("zone = fed.test\nlisten = 127.0.0.1:5353\ndatabase = " + database + "\n",
+                      "a.conf")
+            .value());
+  };
+  EXPECT_TRUE(read_database("postgresql://mutua@db1,db2/mutua?connect_timeout=3").ok());
+  EXPECT_TRUE(read_database("host=/run/postgresql dbname=mutua").ok());
+  const auto wrong = read_database("postgresql://db1/mutua?no_such_word=1");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.error().message(), HasSubstr("a.conf:3: database"));
+  EXPECT_THAT(wrong.error().message(), HasSubstr("no_such_word"));
+}
+
 TEST_F(AuthorityConfigTest, TransfersAreGivenByAddressAndKey) {
   const std::string keys = "transfer_key = k hmac-sha256 " + secret_.string() + "\n";
   const auto config = read(keys +

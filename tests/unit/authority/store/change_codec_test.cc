@@ -16,6 +16,33 @@ ChangeSet sample() {
            {wire::Name(), wire::RRType::ns, RRset{wire::RRType::ns, 0, {{0}}}, std::nullopt}}};
 }
 
+Transaction sample_transaction() {
+  const auto peer = wire::Name::parse("P.peers.fed.test").value();
+  const auto key = trust::sha256(as_bytes("key")), print = trust::sha256(as_bytes("request"));
+  const WallTime time{std::chrono::seconds(1'800'000'000)};
+  Transaction transaction;
+  transaction.changes = {sample(), sample()};
+  transaction.leases = {{peer, peer, key, time, time}, {peer, peer, key, std::nullopt, time}};
+  transaction.removed_leases = {peer, wire::Name()};
+  transaction.replays = {{key, print, 1'700'000'000, time}};
+  transaction.removed_replays = {{print, key, -5, time}};
+  return transaction;
+}
+
+TEST(ChangeCodec, TransactionsKeepEverything) {
+  const Bytes whole = encode_transaction(sample_transaction());
+  const auto decoded = decode_transaction(whole);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+  EXPECT_EQ(encode_transaction(*decoded), whole);
+  EXPECT_EQ(decoded->changes.size(), 2u);
+  EXPECT_EQ(decoded->leases, sample_transaction().leases);
+  EXPECT_EQ(decoded->removed_leases, sample_transaction().removed_leases);
+  EXPECT_EQ(decoded->replays, sample_transaction().replays);
+  EXPECT_EQ(decoded->removed_replays, sample_transaction().removed_replays);
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_FALSE(decode_transaction(BytesView(whole).first(size)).ok()) << size;
+}
+
 TEST(ChangeCodec, KeepsEverything) {
   const auto decoded = decode_change_set(encode_change_set(sample()));
   ASSERT_TRUE(decoded.ok()) << decoded.error().message();

@@ -123,7 +123,8 @@ TEST_F(SqliteStoreFile, ASecondProcessIsRefused) {
          {{name("fed.test"), RRType::soa, soa(serial), soa(serial + 1)},
           {owner, RRType::a, std::nullopt, RRset{RRType::a, 60, {Bytes{10, 0, 0, 1}}}}}});
     transaction.leases.push_back({owner, owner, {}, std::nullopt, WallTime{}});
-    if (!store->commit(serial, transaction).ok()) ::_exit(1);
+    const auto outcome = store->commit(serial, transaction);
+    if (!outcome.ok() || *outcome != CommitOutcome::committed) ::_exit(1);
     const std::uint32_t acknowledged = serial + 1;
     if (::write(told, &acknowledged, sizeof acknowledged) != sizeof acknowledged) ::_exit(2);
   }

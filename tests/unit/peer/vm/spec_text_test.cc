@@ -1,4 +1,4 @@
-#include "peer/vm/uml/spec_text.h"
+#include "peer/vm/spec_text.h"
 
 #include <gtest/gtest.h>
 

@@ -174,8 +174,8 @@ TEST_F(UmlMachine, FailsWithAReasonWhenItCannotStart) {
   spec.ports[0].host_port_first = spec.ports[0].host_port_last = taken.port;
   EXPECT_NE(failure_of(spec).find(std::to_string(taken.port)), std::string::npos);
 
-  const uml::UmlEngine no_engine(folder_ / "absent");
-  EXPECT_FALSE(uml::UmlEngine(no_engine).start(make_spec("engine")).ok());
+  uml::UmlEngine no_engine(folder_ / "absent");
+  EXPECT_FALSE(no_engine.start(make_spec("engine")).ok());
 }
 
 TEST_F(UmlMachine, KilledDaemonLeavesNoProcess) {
@@ -219,6 +219,57 @@ TEST_F(UmlMachine, DestructionLeavesNoProcessAndNoGroup) {
   if (group.filename().string().starts_with("mutua-machine-")) {
     EXPECT_FALSE(std::filesystem::exists(group)) << group;
   }
+}
+
+// The mutua-machine processes of this one that are no machine of its yet.
+std::vector<pid_t> ready_processes() { return processes_with(std::to_string(::getpid())); }
+
+TEST_F(UmlMachine, AProcessStandsReadyForTheNextMachineAndIsReplaced) {
+  uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+  engine.keep_one_ready();
+  // mutua-machine, its keeper, its network.
+  ASSERT_TRUE(eventually([] { return ready_processes().size() == 3; }));
+  const auto ready = ready_processes();
+  const MachineSpec spec = make_spec("ready");
+  auto machine = engine.start(spec);
+  ASSERT_TRUE(machine.ok()) << machine.error().message();
+  EXPECT_NE(std::find(ready.begin(), ready.end(), (*machine)->pid()), ready.end());
+  ASSERT_TRUE((*machine)->wait_for(State::running, kPatience).ok());
+  EXPECT_TRUE(eventually([&] { return !fetch((*machine)->ports()[0].host_port).empty(); }));
+  EXPECT_TRUE(eventually([] { return ready_processes().size() == 6; })) << "another is ready";
+  machine->reset();
+  EXPECT_TRUE(eventually([] { return ready_processes().size() == 3; }));
+}
+
+TEST_F(UmlMachine, AReadyProcessThatDiedIsNotUsed) {
+  uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+  engine.keep_one_ready();
+  // mutua-machine itself, or a child of its.
+  for (const bool itself : {true, false}) {
+    ASSERT_TRUE(eventually([] { return ready_processes().size() == 3; }));
+    pid_t warden = -1, victim = -1;
+    for (const pid_t pid : ready_processes()) {
+      const bool is_warden = status_of(pid, "PPid") == std::to_string(::getpid());
+      if (is_warden) warden = pid;
+      if (is_warden == itself) victim = pid;
+    }
+    ASSERT_GT(victim, 0);
+    ASSERT_EQ(::kill(victim, SIGKILL), 0);
+    ASSERT_TRUE(eventually([&] { return status_of(warden, "State").starts_with("Z"); }));
+    auto machine = engine.start(make_spec(itself ? "fresh" : "fresher"));
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    ASSERT_TRUE((*machine)->wait_for(State::running, kPatience).ok());
+    EXPECT_EQ((*machine)->state(), State::running);
+  }
+}
+
+TEST_F(UmlMachine, AnEngineTakesItsReadyProcessAlong) {
+  {
+    uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+    engine.keep_one_ready();
+    ASSERT_TRUE(eventually([] { return ready_processes().size() == 3; }));
+  }
+  EXPECT_TRUE(ready_processes().empty());
 }
 
 TEST_F(UmlMachine, LivesInAJail) {

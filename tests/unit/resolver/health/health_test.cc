@@ -78,6 +78,16 @@ TEST(BandwidthMeter, AShortAnswerSaysNothing) {
   EXPECT_FALSE(meter.best().has_value()) << "too little since the window opened";
 }
 
+TEST(BandwidthMeter, PiecesShorterThanAWindowCountWhereNoneWasFilled) {
+  BandwidthMeter meter(10ms);
+  for (int piece = 0; piece < 3; ++piece) {
+    for (int i = 0; i <= 50; ++i) meter.received(10'000, kStart + piece * 1s + i * 1ms);
+  }
+  meter.received(1, kStart + 60s);
+  ASSERT_TRUE(meter.best().has_value());
+  EXPECT_NEAR(*meter.best(), 10e6, 0.02 * 10e6);
+}
+
 TEST(HealthTable, ForgetsThePeerThatWasUnusedForLongest) {
   HealthTable table(2);
   const auto peer = [](const char* text) { return SocketAddress::parse(text).value(); };
