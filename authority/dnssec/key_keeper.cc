@@ -34,7 +34,7 @@ Result<KeyKeeper> KeyKeeper::create(const std::filesystem::path& folder, const w
                                     trust::Algorithm algorithm, RollRules rules,
                                     const Clock& clock) {
   KeyStore store = TRY(KeyStore::open(folder, zone));
-  if (store.empty()) TRY(store.generate(algorithm, clock.wall_now()));
+  if (store.empty()) TRY(store.ensure_key(algorithm, clock.wall_now()));
   return KeyKeeper(std::move(store), rules, clock);
 }
 

@@ -205,6 +205,24 @@ Result<bool> KeyStore::change(const Edit& edit) {
   return true;
 }
 
+// A new private key on disk, and its record.
+Result<KeyRecord> KeyStore::make_key(const std::vector<KeyRecord>& records,
+                                     trust::Algorithm algorithm, WallTime now) const {
+  const auto is_taken = [&](std::uint16_t tag) {
+    return std::ranges::any_of(records, [&](const KeyRecord& one) { return one.tag == tag; });
+  };
+  std::optional<ZoneKey> key;
+  while (!key || is_taken(key->tag())) key.emplace(TRY(trust::PrivateKey::generate(algorithm)));
+  KeyRecord made;
+  made.tag = key->tag();
+  made.algorithm = key->algorithm();
+  made.file = "key-" + std::to_string(made.tag) + ".pem";
+  made.created = now;
+  if (!active_key(records)) made.active = now;
+  TRY(key->save(folder_ / made.file));
+  return made;
+}
+
 Result<KeyRecord> KeyStore::generate(trust::Algorithm algorithm, WallTime now) {
   KeyRecord made;
   const auto add = [&](std::vector<KeyRecord>& records) -> Result<bool> {
@@ -214,22 +232,22 @@ Result<KeyRecord> KeyStore::generate(trust::Algorithm algorithm, WallTime now) {
       return Error(
           "the successor of a key is of the same algorithm (another algorithm needs a zone that "
           "was unsigned in between: RFC 6781 section 4.1.4 is not done here)");
-    std::optional<ZoneKey> key;
-    const auto is_taken = [&](std::uint16_t tag) {
-      return std::ranges::any_of(records, [&](const KeyRecord& one) { return one.tag == tag; });
-    };
-    while (!key || is_taken(key->tag())) key.emplace(TRY(trust::PrivateKey::generate(algorithm)));
-    made.tag = key->tag();
-    made.algorithm = key->algorithm();
-    made.file = "key-" + std::to_string(made.tag) + ".pem";
-    made.created = now;
-    if (!active) made.active = now;
-    TRY(key->save(folder_ / made.file));
+    made = TRY(make_key(records, algorithm, now));
     records.push_back(made);
     return true;
   };
   TRY(change(add));
   return made;
+}
+
+Result<void> KeyStore::ensure_key(trust::Algorithm algorithm, WallTime now) {
+  const auto add = [&](std::vector<KeyRecord>& records) -> Result<bool> {
+    if (active_key(records)) return false;
+    records.push_back(TRY(make_key(records, algorithm, now)));
+    return true;
+  };
+  TRY(change(add));
+  return {};
 }
 
 Result<void> KeyStore::note_ds_seen(std::uint16_t tag, WallTime now) {

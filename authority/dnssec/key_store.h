@@ -48,6 +48,8 @@ class KeyStore {
   // A new key: active at once where it is the first, else the successor of the active one, which
   // must be of the same algorithm. Fails during a roll-over.
   Result<KeyRecord> generate(trust::Algorithm algorithm, WallTime now);
+  // The first key, unless somebody else has just made it.
+  Result<void> ensure_key(trust::Algorithm algorithm, WallTime now);
   // The zone above shows the DS of the active key.
   Result<void> note_ds_seen(std::uint16_t tag, WallTime now);
   // Takes a key out of use at once, waiting for nothing: for one that became known to others. There
@@ -61,6 +63,8 @@ class KeyStore {
   Result<void> load();
   Result<void> save() const;
   void delete_removed() const;
+  Result<KeyRecord> make_key(const std::vector<KeyRecord>& records, trust::Algorithm algorithm,
+                             WallTime now) const;
 
   std::filesystem::path folder_;
   wire::Name zone_;

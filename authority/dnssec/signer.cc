@@ -230,11 +230,7 @@ void Signer::look_through(const ZoneVersion& version, WallTime now) {
   schedule_.clear();
   backlog_.clear();
   backlog_at_ = 0;
-  const auto wanted = keys_.key_rrsets(version.apex());
-  keys_pending_ = std::ranges::any_of(wanted, [&](const RRset& rrset) {
-    const RRset* present = version.find(version.apex(), rrset.type);
-    return !present || *present != rrset;
-  });
+  keys_pending_ = keys_differ(version);
   for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
     if (node->rrsets().empty()) continue;
     if (!is_complete(version, *node, now)) {
@@ -260,6 +256,14 @@ void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime no
   if (first_end) schedule_.add(owner, *first_end - times_.renewal);
 }
 
+bool Signer::keys_differ(const ZoneVersion& version) const {
+  const auto wanted = keys_.key_rrsets(version.apex());
+  return std::ranges::any_of(wanted, [&](const RRset& rrset) {
+    const RRset* present = version.find(version.apex(), rrset.type);
+    return !present || *present != rrset;
+  });
+}
+
 std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime now,
                                          std::size_t most) {
   if (!has_backlog()) {
@@ -267,11 +271,15 @@ std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime no
     backlog_at_ = 0;
     return schedule_.take_due(now, most);
   }
-  const std::size_t count = std::min(most, backlog_.size() - backlog_at_);
-  const auto first = backlog_.begin() + static_cast<std::ptrdiff_t>(backlog_at_);
-  std::vector<wire::Name> portion(first, first + static_cast<std::ptrdiff_t>(count));
-  backlog_at_ += count;
-  if (portion.empty()) portion.push_back(version.apex());
+  // What another authority has signed meanwhile is passed over.
+  std::vector<wire::Name> portion;
+  while (portion.size() < most && backlog_at_ < backlog_.size()) {
+    const wire::Name& name = backlog_[backlog_at_++];
+    const ZoneNode* node = version.node(name);
+    if (node && !is_complete(version, *node, now)) portion.push_back(name);
+  }
+  keys_pending_ = keys_pending_ && keys_differ(version);
+  if (portion.empty() && keys_pending_) portion.push_back(version.apex());
   return portion;
 }
 

@@ -46,10 +46,10 @@ class Signer {
   };
   Progress progress() const { return {backlog_at_, backlog_.size()}; }
   std::optional<WallTime> next_due() const { return schedule_.next_due(); }
+  // What is to be looked at in the next sign().
+  std::vector<wire::Name> take_due(const ZoneVersion& version, WallTime now, std::size_t most);
   // Takes note of the signatures that another authority has made.
   void watch(const ChangeSet& change, WallTime now);
-  // What is to be looked at in the next sign(). Never empty while there is a backlog.
-  std::vector<wire::Name> take_due(const ZoneVersion& version, WallTime now, std::size_t most);
 
  private:
   // The types at each name whose signatures no longer hold.
@@ -63,10 +63,11 @@ class Signer {
                             const ChangeSet& change, const std::vector<wire::Name>& look_at);
   void put_keys(Touched& touched, Changes& changes);
   static void renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes);
-  void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
   void renew_signatures(const Touched& touched, WallTime now, Changes& changes);
   Renewal plan(const wire::Name& owner, const std::set<wire::RRType>& changed, WallTime now,
                const Changes& changes, std::vector<Task>& tasks);
+  void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
+  bool keys_differ(const ZoneVersion& version) const;
   bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
   bool is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const;
 

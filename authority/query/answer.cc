@@ -386,6 +386,18 @@ const ZoneNode* Answering::node() const {
   return candidate->is_named(request_.name.wire(), hash_) ? candidate : nullptr;
 }
 
+// RFC 1995 section 2: an IXFR by UDP is answered with the newest SOA where the differences do not fit
+// into a datagram. Nobody looks whether they would: the client sees that there is something newer,
+// and comes by TCP.
+bool Answering::put_newest_soa(ResponseWriter& writer) const {
+  const bool is_asked_for = request_.type == RRType::ixfr && is_in_zone_ &&
+                            request_.name.size() == version_->folded_apex().size() &&
+                            request_.rclass == static_cast<std::uint16_t>(wire::RRClass::in);
+  if (!is_asked_for || version_->is_expired()) return false;
+  writer.set_authoritative();
+  return writer.put_prepared(Section::answer, *node()->ready(RRType::soa), kQuestionNameOffset);
+}
+
 Answered Answering::finish(Transport transport, Recursion recursion, std::span<std::uint8_t> out,
                            const FullCookie* cookie) const {
   const Request& request = request_;
@@ -404,6 +416,7 @@ Answered Answering::finish(Transport transport, Recursion recursion, std::span<s
   if (request.kind == RequestKind::other) return respond(Rcode::notimp);
   if (request.kind == RequestKind::cookie) return respond(Rcode::noerror);
   if (request.edns_version != 0) return respond(Rcode::badvers);
+  if (transport == Transport::udp && put_newest_soa(writer)) return respond(Rcode::noerror);
   if (const auto rcode = reject_type(request)) {
     const bool is_transfer = request.type == RRType::axfr || request.type == RRType::ixfr;
     if (*rcode == Rcode::refused) writer.set_extended_error(wire::ExtendedError::prohibited);

@@ -11,6 +11,8 @@
 
 namespace mutua::authority {
 
+class ResponseWriter;
+
 enum class Transport { udp, tcp, tls };
 enum class Recursion {
   refused,
@@ -40,8 +42,8 @@ struct Answered {
 //    DNAME (RFC 6672), referrals with glue, DS at the parent; the question byte for byte.
 //  - Negative answers carry the SOA with the TTL of RFC 2308.
 //  - The addresses of SRV, MX and NS targets go into the additional section as far as they fit.
-//  - ANY gets one RRset (RFC 8482). Transfers by UDP, other classes and names outside the zone:
-//    REFUSED.
+//  - ANY gets one RRset (RFC 8482). AXFR by UDP, other classes and names outside the zone: REFUSED.
+//  - IXFR by UDP gets the newest SOA (RFC 1995 section 2).
 //  - Responses by UDP have at most 1232 octets, and no more than the client takes; what does not
 //    fit is left out with TC set.
 //  - A zone that has expired (a secondary's): SERVFAIL.
@@ -70,6 +72,7 @@ class Answering {
   enum class Stage { look_up, node, block, signatures, done };
 
   const ZoneNode* node() const;  // what the version has at the name
+  bool put_newest_soa(ResponseWriter& writer) const;
 
   Request request_;
   const ZoneVersion* version_ = nullptr;

@@ -283,7 +283,9 @@ Result<void> TcpFollower::take(Received received, const Primary& primary) {
     return errorf("serial %u is not after %u", followed.version->serial(), present_->serial());
   Transaction transaction;
   transaction.changes = std::move(followed.changes);
-  TRY(store_.commit(present_ ? std::optional(present_->serial()) : std::nullopt, transaction));
+  const auto expected = present_ ? std::optional(present_->serial()) : std::nullopt;
+  if (TRY(store_.commit(expected, transaction)) == CommitOutcome::conflict)
+    return Error("the database is another authority's, too: a secondary has its own");
   const bool is_first = !present_;
   present_ = std::move(followed.version);
   if (!is_first)

@@ -16,10 +16,10 @@ namespace {
 constexpr std::size_t kLapsesAtOnce = 1000;   // one change set each
 constexpr std::size_t kRenewalsAtOnce = 256;  // names: ten to twenty milliseconds of signing
 constexpr std::chrono::seconds kRecoveryPause(1);
-// How often everything is decided anew because another authority was faster. With turns that is rare.
-constexpr unsigned kMostAttempts = 4;
 constexpr std::chrono::seconds kReportPause(1);
 constexpr std::chrono::milliseconds kKeyPause(900);  // the writer wakes once a second, at least
+// How often everything is decided anew because another authority was faster. With turns that is rare.
+constexpr unsigned kMostAttempts = 4;
 
 Refusal out_of_order() {
   return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
@@ -224,8 +224,7 @@ void WriterCore::tend_keys() {
   state_.signer->look_through(*state_.version, clock_.wall_now());
 }
 
-// A quiet zone without a digest, of which the last was made long enough ago.
-bool WriterCore::is_digest_due() const {
+bool WriterCore::digest_is_due() const {
   return config_.digest_pause && healthy_ && !has_backlog() &&
          clock_.steady_now() >= next_digest_ &&
          !state_.version->find(state_.version->apex(), wire::RRType::zonemd);
@@ -233,7 +232,7 @@ bool WriterCore::is_digest_due() const {
 
 // A digest costs as much as the whole zone is large. However short the configured pause, at most a
 // twentieth of the writer's time goes into digests.
-Result<void> WriterCore::add_digest(Transaction& transaction) {
+Result<void> WriterCore::make_digest(Transaction& transaction) {
   constexpr int kLargestShare = 20;
   const SteadyTime begin = clock_.steady_now();
   ChangeSet change = TRY(with_digest());
@@ -317,6 +316,7 @@ std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest>
   const bool is_to_write = has_work(requests);
   may_write_ =
       healthy_ && catch_up(is_to_write ? store_.take_turn() : store_.follow()) && is_to_write;
+  if (healthy_) tend_keys();
   Group group;
   const std::uint32_t expected = healthy_ ? state_.version->serial() : 0;
   if (may_write_) {
@@ -325,8 +325,8 @@ std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest>
   if (may_write_) {
     if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
   }
-  if (may_write_ && requests.empty() && is_digest_due()) {
-    if (auto done = add_digest(group.transaction); !done.ok()) fail(done.error());
+  if (may_write_ && requests.empty() && digest_is_due()) {
+    if (auto done = make_digest(group.transaction); !done.ok()) fail(done.error());
   }
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
   const auto outcome = may_write_ ? commit(group.transaction, expected) : std::nullopt;
@@ -337,7 +337,7 @@ std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest>
 bool WriterCore::has_work(const std::vector<UpdateRequest>& requests) const {
   const auto due = next_due();
   return !requests.empty() || (due && *due <= clock_.wall_now()) || has_backlog() ||
-         is_digest_due();
+         digest_is_due();
 }
 
 // False where the state is not the store's now. A store that is away leaves the state as it is.

@@ -36,8 +36,8 @@ class WriterCore {
   void process(std::vector<UpdateRequest> requests);
 
   std::optional<WallTime> next_due() const;
-  // There is more to be done at once, in portions: process() is to be called again.
-  bool has_backlog() const;
+  // There is more to be done at once, in portions, and the last one was written.
+  bool is_to_go_on() const { return may_write_ && has_backlog(); }
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
   const SourceLimits& limits() const { return limits_; }
@@ -87,8 +87,9 @@ class WriterCore {
   Result<void> sign_what_is_due(Transaction& transaction);
   void report_signing();
   void tend_keys();
-  bool is_digest_due() const;
-  Result<void> add_digest(Transaction& transaction);
+  bool has_backlog() const;
+  bool digest_is_due() const;
+  Result<void> make_digest(Transaction& transaction);
   Result<ChangeSet> with_digest();
   ChangeSet sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
                  const std::vector<wire::Name>& look_at);

@@ -362,6 +362,25 @@ TEST(AnswerSize, WhatDoesNotFitIsLeftOutAndMarked) {
   EXPECT_THAT(whole.answer, SizeIs(16));
 }
 
+TEST(AnswerTransfer, AnIxfrByUdpGetsTheNewestSoa) {  // RFC 1995 section 2
+  const auto version = without_cuts();
+  const Ask udp{.transport = Transport::udp};
+  const auto message = reply(*version, "FED.test", RRType::ixfr, udp);
+  EXPECT_EQ(message.header.rcode, Rcode::noerror);
+  EXPECT_TRUE(message.header.authoritative);
+  ASSERT_THAT(message.answer, SizeIs(1));
+  EXPECT_EQ(message.answer[0].type, RRType::soa);
+  EXPECT_EQ(message.answer[0].ttl, 3600u);
+  EXPECT_THAT(message.authority, IsEmpty());
+  EXPECT_EQ(reply(*version, "a1.fed.test", RRType::ixfr, udp).header.rcode, Rcode::refused);
+  EXPECT_EQ(reply(*version, "fed.test", RRType::axfr, udp).header.rcode, Rcode::refused);
+  const Ask tcp{.transport = Transport::tcp};
+  EXPECT_EQ(raw(*version, query("fed.test", RRType::ixfr, tcp), tcp).kind,
+            Answered::Kind::transfer);
+  EXPECT_EQ(reply(*ZoneVersion::expired(*version), "fed.test", RRType::ixfr, udp).header.rcode,
+            Rcode::refused);
+}
+
 TEST(AnswerSize, AnRRsetLargerThanAnyMessageIsTruncatedOnTcpToo) {
   const auto message = reply(*zone(big_rrset(300)), "big.fed.test", RRType::txt);
   EXPECT_TRUE(message.header.truncated);

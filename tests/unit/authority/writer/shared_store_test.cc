@@ -1,5 +1,7 @@
 // Two authorities on one store.
 #include <algorithm>
+#include <list>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "authority/writer/writer.h"
 #include "support/temporary_folder.h"
 #include "support/writer_fixture.h"
+#include "wire/rdata.h"
 
 namespace mutua::test {
 namespace {
@@ -18,27 +21,23 @@ class SharedStore : public WriterTest {
  protected:
   void SetUp() override {
     WriterTest::SetUp();
-    keys_.push_back(open_keys());
-    keys_.push_back(open_keys());
-    writer_ = start(store_, keys_[0]);
-    other_ = start(other_store_, keys_[1]);
+    writer_ = start(store_);
+    other_ = start(other_store_);
   }
   void TearDown() override {
     other_.reset();
+    writer_.reset();  // before its keys
     WriterTest::TearDown();
   }
 
-  authority::KeyKeeper open_keys() {
-    return authority::KeyKeeper::create(folder_.path() / "keys", name(kZone),
-                                        trust::Algorithm::ed25519, {}, clock_)
-        .value();
-  }
-  std::unique_ptr<authority::Writer> start(authority::ZoneStore& store,
-                                           authority::KeyKeeper& keys) {
+  std::unique_ptr<authority::Writer> start(authority::ZoneStore& store) {
     authority::WriterConfig config;
     config.tsig_keys.push_back({name("operator"), "hmac-sha256", kSecret});
     config.federation = federation_;
-    config.keys = &keys;
+    config.keys =
+        &keepers_.emplace_back(authority::KeyKeeper::create(folder_.path() / "keys", name(kZone),
+                                                            trust::Algorithm::ed25519, {}, clock_)
+                                   .value());
     return authority::Writer::create(store, std::move(config), clock_).value();
   }
 
@@ -76,7 +75,7 @@ class SharedStore : public WriterTest {
 
   authority::MemoryStore other_store_ = store_.another();
   TemporaryFolder folder_;
-  std::vector<authority::KeyKeeper> keys_;  // of one folder
+  std::list<authority::KeyKeeper> keepers_;  // each writer's, on the same folder
   std::unique_ptr<authority::Writer> other_;
 };
 
@@ -180,8 +179,8 @@ TEST_F(SharedStore, WhoFellFarBehindLoadsTheZoneAnew) {
   authority::MemoryStore small(2);
   ASSERT_TRUE(authority::import_zone(small, small_zone()).ok());
   authority::MemoryStore small_too = small.another();
-  writer_ = start(small, keys_[0]);
-  other_ = start(small_too, keys_[1]);
+  writer_ = start(small);
+  other_ = start(small_too);
   for (int i = 0; i < 8; ++i) {
     const std::string owner = "n" + std::to_string(i) + ".fed.test.";
     ASSERT_EQ(add(owner + " 60 IN A 192.0.2.1").rcode, Rcode::noerror);
@@ -228,6 +227,33 @@ TEST_F(SharedStore, AStoreThatWentBackIsPassedByALaterSerial) {
   EXPECT_TRUE(rdatas("a.fed.test.", RRType::a).empty());
   other_.reset();
   writer_.reset();
+}
+
+TEST_F(SharedStore, BothFollowARollOverAndNeitherUndoesIt) {
+  const auto tags = [&](const authority::Writer& writer) {
+    std::set<std::uint16_t> found;
+    const auto version = const_cast<authority::Writer&>(writer).catalog().current();
+    for (const Bytes& rdata : version->find(name(kZone), RRType::dnskey)->rdatas)
+      found.insert(wire::key_tag(rdata));
+    return found;
+  };
+  EXPECT_EQ(tags(*writer_).size(), 1u);
+  auto store = authority::KeyStore::open(folder_.path() / "keys", name(kZone)).value();
+  ASSERT_TRUE(store.generate(trust::Algorithm::ed25519, clock_.wall_now()).ok());
+  for (int i = 0; i < 6 * 5; ++i) {
+    clock_.advance(std::chrono::minutes(10));
+    ASSERT_EQ(add("a" + std::to_string(i) + ".fed.test. 60 IN A 192.0.2.1").rcode, Rcode::noerror);
+    const auto answer =
+        at_other([&] { return add("b" + std::to_string(i) + ".fed.test. 60 IN A 192.0.2.1"); });
+    ASSERT_EQ(answer.rcode, Rcode::noerror);
+    expect_both_hold_the_same();
+    EXPECT_EQ(tags(*writer_).size(), 2u);
+  }
+  EXPECT_TRUE(authority::KeyStore::open(folder_.path() / "keys", name(kZone))
+                  .value()
+                  .records()
+                  .back()
+                  .active);
 }
 
 }  // namespace
