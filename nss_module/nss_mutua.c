@@ -35,6 +35,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,12 +81,22 @@ static bool is_sealed_table(int fd) {
          status.st_size >= (off_t)sizeof(struct mutua_table);
 }
 
-static void map_over(void* place, int fd) {
+/* mmap(2). One mapping replaces another as a whole: whoever reads there meanwhile waits in the page
+ * fault. ThreadSanitizer takes it for this thread's write, so its builds go around its interceptor. */
+static void* map_pages(void* place, int flags, int fd) {
   const size_t size = sizeof(struct mutua_table);
-  void* table = mmap(place, size, PROT_READ, MAP_SHARED | (place == NULL ? 0 : MAP_FIXED), fd, 0);
+#ifdef __SANITIZE_THREAD__
+  return (void*)syscall(SYS_mmap, place, size, PROT_READ, flags, fd, 0L);
+#else
+  return mmap(place, size, PROT_READ, flags, fd, 0);
+#endif
+}
+
+static void map_over(void* place, int fd) {
+  void* table = map_pages(place, MAP_SHARED | (place == NULL ? 0 : MAP_FIXED), fd);
   /* A failure may have left a hole where others read: zeros there are a table without a writer. */
   if (table == MAP_FAILED && place != NULL)
-    table = mmap(place, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    table = map_pages(place, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1);
   __atomic_store_n(&mapped_table, table == MAP_FAILED ? NULL : table, __ATOMIC_RELEASE);
 }
 

@@ -77,7 +77,7 @@ void describe_world(redirect_bpf& skeleton, const KernelRedirectSettings& settin
   constants.pool_network = htonl(settings.pool.first.value);
   constants.pool_mask = htonl(~(settings.pool.size() - 1));
   constants.ticks_per_second = ticks_per_second();
-  constants.has_ipv6 = settings.pool6.has_value();
+  constants.has_ipv6 = settings.pool6 ? 1 : 0;
   if (settings.pool6) {
     std::memcpy(const_cast<__u32*>(constants.ipv6_prefix), settings.pool6->octets.data(),
                 settings.pool6->octets.size());
@@ -151,6 +151,8 @@ Result<void> KernelRedirect::lead(Ipv4 synthetic, std::uint16_t port,
     return {};
   }
   mutua_service service{};
+  bpf_map_lookup_elem(map, &key, &service);  // for used_at
+  service = {.used_at = service.used_at, .peer_count = 0, .unused = 0, .peers = {}};
   service.peer_count = static_cast<std::uint32_t>(std::min(ways.size(), kMostWays));
   for (std::size_t i = 0; i < service.peer_count; ++i) {
     service.peers[i].endpoint = endpoint_of(ways[i].peer);
@@ -158,6 +160,16 @@ Result<void> KernelRedirect::lead(Ipv4 synthetic, std::uint16_t port,
   }
   if (bpf_map_update_elem(map, &key, &service, BPF_ANY) == 0) return {};
   return errno_error(errno, "redirect " + synthetic.with_port(port).to_text());
+}
+
+std::optional<SteadyTime> KernelRedirect::used_at(Ipv4 synthetic, std::uint16_t port) const {
+  const mutua_service_key key{htonl(synthetic.value), htons(port), 0};
+  mutua_service service{};
+  if (bpf_map_lookup_elem(bpf_map__fd(programs_->skeleton->maps.services), &key, &service) != 0 ||
+      service.used_at == 0)
+    return std::nullopt;
+  // steady_clock is CLOCK_MONOTONIC, which bpf_ktime_get_ns() tells, too.
+  return SteadyTime(std::chrono::nanoseconds(service.used_at));
 }
 
 std::optional<ConnectRedirect::Report> KernelRedirect::report_of(const SocketAddress& peer) const {

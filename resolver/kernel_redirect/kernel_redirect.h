@@ -27,6 +27,8 @@ class KernelRedirect final : public ConnectRedirect {
   ~KernelRedirect() override;
 
   Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) override;
+  std::optional<SteadyTime> used_at(Ipv4 synthetic, std::uint16_t port) const override;
+
   // Where connections of serve() come to; `gates` stay open as long as the redirect.
   Result<void> bring_to(const Relay::Gates& gates);
 

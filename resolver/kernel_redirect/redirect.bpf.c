@@ -30,7 +30,7 @@
 /* Set before the programs are loaded. */
 const volatile __u64 netns_cookie;
 const volatile __u32 pool_network, pool_mask; /* network order */
-const volatile bool has_ipv6;
+const volatile __u32 has_ipv6;                /* a flag: the C++ side knows no _Bool */
 const volatile __u32 ipv6_prefix[3];
 const volatile __u32 ticks_per_second; /* of the kernel's timers */
 
@@ -95,7 +95,7 @@ static __always_inline bool is_held(const struct mutua_endpoint* peer, __u64 now
 static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __u32 ipv4,
                                                    __u16 family) {
   struct mutua_service_key key = {.address = ipv4, .port = (__u16)ctx->user_port};
-  const struct mutua_service* service = bpf_map_lookup_elem(&services, &key);
+  struct mutua_service* service = bpf_map_lookup_elem(&services, &key);
   if (service == NULL) return NULL;
   const __u64 now = bpf_ktime_get_ns();
   for (__u32 i = 0; i < MUTUA_MOST_PEERS; ++i) {
@@ -105,6 +105,7 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
     struct mutua_origin* origin =
         bpf_sk_storage_get(&origins, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
     if (origin == NULL) return NULL;
+    service->used_at = now;
     origin->peer = service->peers[i].endpoint;
     origin->syn_timeout_ms = service->peers[i].syn_timeout_ms;
     origin->synthetic.port = key.port;

@@ -24,6 +24,7 @@ struct mutua_service_key {
 };
 
 struct mutua_service {
+  __u64 used_at; /* written by the kernel's side: the latest connection's time */
   __u32 peer_count;
   __u32 unused;
   struct {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "resolver/redirect/ipv4_pool.h"
 
 namespace mutua::resolver {
@@ -30,6 +31,8 @@ class ConnectRedirect {
   // New connections to (`synthetic`, `port`) go to the first of `ways` that has not just refused or
   // been silent; to the relay where there is none. At most kMostWays are taken.
   virtual Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) = 0;
+  // When the latest connection was led from there; nothing where none was, or it is not led.
+  virtual std::optional<SteadyTime> used_at(Ipv4 synthetic, std::uint16_t port) const = 0;
   // Connections to (`synthetic`, `port`), of either family, that are led nowhere come to the relay's
   // gates from now on, or no more.
   virtual Result<void> serve(Ipv4 synthetic, std::uint16_t port) = 0;

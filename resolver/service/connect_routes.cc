@@ -24,7 +24,7 @@ std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {
 }  // namespace
 
 ConnectRoutes::ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser,
-                             const Names& names)
+                             Names& names)
     : loop_(loop), redirect_(redirect), chooser_(chooser), names_(names) {}
 
 ConnectRoutes::~ConnectRoutes() {
@@ -55,13 +55,16 @@ void ConnectRoutes::turn() {
   auto next = open.upper_bound(compared_);
   for (std::size_t i = 0; i < std::min(open.size(), kServicesInOneTurn); ++i, ++next) {
     if (next == open.end()) next = open.begin();
+    const Place& place = next->first;
+    if (const auto used = redirect_.used_at(place.first, place.second))
+      names_.note_use(place.first, *used);
     Ways ways;
     for (const auto& peer : chooser_.proven(next->second)) {
       if (ways.size() == ConnectRedirect::kMostWays) break;
       ways.push_back({peer.address, syn_timeout(peer.rtt)});
     }
-    lead(next->first, std::move(ways));
-    compared_ = next->first;
+    lead(place, std::move(ways));
+    compared_ = place;
   }
   timer_ = loop_.after(kTurn, [this] { turn(); });
 }

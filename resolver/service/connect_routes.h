@@ -11,7 +11,7 @@
 namespace mutua::resolver {
 
 // Tells a ConnectRedirect where connections to the open names go, and the Chooser what became of
-// them: of failures at once. Five times a second it compares: a service whose peers have all been visited goes straight to
+// them (of failures at once), and the Names which addresses are in use. Five times a second it compares: a service whose peers have all been visited goes straight to
 // them, best first; one with a peer that nobody has visited, or without a healthy one, is the relay's,
 // which measures and retries. At most 256 services are compared in one turn, the others wait for the
 // next ones.
@@ -19,7 +19,7 @@ namespace mutua::resolver {
 class ConnectRoutes final : public EventLoop::Handler {
  public:
   // All outlive the routes.
-  ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser, const Names& names);
+  ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser, Names& names);
   ~ConnectRoutes();
 
   Result<void> begin();
@@ -38,7 +38,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   EventLoop& loop_;
   ConnectRedirect& redirect_;
   Chooser& chooser_;
-  const Names& names_;
+  Names& names_;
   std::map<Place, std::vector<SocketAddress>> led_;
   std::map<SocketAddress, ConnectRedirect::Report> reports_;  // of the peers in led_, as last heard
   Place compared_;                                            // the last one of the latest turn

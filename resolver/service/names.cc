@@ -216,6 +216,13 @@ std::optional<std::string> Names::name_of(const SocketAddress& address) const {
   return entry->name;
 }
 
+void Names::note_use(Ipv4 address, SteadyTime time) {
+  const auto* entry = book_.find(address);
+  const auto opened = entry ? opened_.find(entry->name) : opened_.end();
+  if (opened != opened_.end())
+    opened->second.looked_up_at = std::max(opened->second.looked_up_at, time);
+}
+
 std::map<std::pair<Ipv4, std::uint16_t>, Target> Names::tcp_services() const {
   std::map<std::pair<Ipv4, std::uint16_t>, Target> services;
   for (const auto& [name, opened] : opened_) {

@@ -58,6 +58,9 @@ class Names {
   std::optional<std::string> name_of(const SocketAddress& address) const;
   bool is_synthetic(const SocketAddress& address) const { return synthetic(address).has_value(); }
 
+  // Somebody has connected to `address` at `time`, past the relay.
+  void note_use(Ipv4 address, SteadyTime time);
+
   // What a connection to each open (synthetic IPv4 address, TCP port) is for.
   std::map<std::pair<Ipv4, std::uint16_t>, Target> tcp_services() const;
 

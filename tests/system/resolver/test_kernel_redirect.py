@@ -64,6 +64,8 @@ def test_first_visits_go_through_the_relay_and_the_rest_straight_to_the_best_pee
     machine.resolver.process.send_signal(signal.SIGCONT)
     assert (is_synthetic, port) == ("True", "80"), "the program believes to be where it wanted to go"
     assert peer in peers
+    # The daemon learns of the use, or it would close the name one day.
+    assert '"used_at": 0,' not in machine.run("bpftool", "map", "dump", "name", "services").stdout
 
 
 def test_ipv4_in_ipv6_dress_and_ipv6_addresses_are_turned_too(machine):
