@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "authority/key_commands.h"
+
 namespace mutua::authority {
 namespace {
 
@@ -16,7 +18,7 @@ constexpr const char* kUsage =
     "       mutua-authority --config FILE check\n"
     "       mutua-authority --config FILE migrate [DATABASE]\n"
     "       mutua-authority --config FILE explain SERVICE PORT/tcp|udp PEER\n"
-    "       mutua-authority --config FILE ds\n"
+    "       mutua-authority --config FILE keys generate|list|roll|ds-seen TAG|retire TAG|ds\n"
     "The nameserver of a Mutua federation.\n"
     "  --config FILE    the configuration, see mutua-authority(8)\n"
     "  --check-config   read the configuration, say what is wrong with it, and end\n"
@@ -27,7 +29,8 @@ constexpr const char* kUsage =
     "  migrate          create the database's tables or bring them up to date, as the role that\n"
     "                   DATABASE names, for the role that the configuration names\n"
     "  explain          ask the running authority why it serves a replica, or does not\n"
-    "  ds               print the DS record of the zone's key, for the zone above\n"
+    "  keys             the keys that sign the zone: make the first, list all, make a successor,\n"
+    "                   say that the zone above has its DS, take one out of use, print the DS\n"
     "  --help, --version\n";
 
 CommandLine finished(int code) { return {code, {}, {}, {}, {}}; }
@@ -43,10 +46,11 @@ bool read_command(int count, char** words, CommandLine& line) {
     std::size_t least, most;
   };
   static const std::map<std::string, Counts> argument_counts{
-      {"serve", {0, 0}},   {"import", {1, 1}},  {"export", {1, 1}}, {"check", {0, 0}},
-      {"migrate", {0, 1}}, {"explain", {3, 3}}, {"ds", {0, 0}}};
+      {"serve", {0, 0}}, {"import", {1, 1}},  {"export", {1, 1}},
+      {"check", {0, 0}}, {"migrate", {0, 1}}, {"explain", {3, 3}}};
   line.command = count == 0 ? "serve" : words[0];
   if (count > 0) line.arguments.assign(words + 1, words + count);
+  if (line.command == "keys") return is_key_command(line.arguments);
   const auto known = argument_counts.find(line.command);
   return known != argument_counts.end() && line.arguments.size() >= known->second.least &&
          line.arguments.size() <= known->second.most;

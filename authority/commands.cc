@@ -4,7 +4,6 @@
 
 #include <cstdio>
 
-#include "authority/dnssec/zone_key.h"
 #include "authority/federation/serve.h"
 #include "control/control.h"
 
@@ -48,13 +47,6 @@ Result<void> explain(const AuthorityConfig& config, const std::vector<std::strin
   std::puts(answer.at("served").as_bool() ? "served" : "not served");
   for (const auto& reason : answer.at("reasons").as_array())
     std::printf("  %s\n", reason.as_string().c_str());
-  return {};
-}
-
-Result<void> print_ds(const AuthorityConfig& config) {
-  if (config.dnssec_key.empty()) return Error("ds: the configuration names no dnssec_key");
-  const auto key = TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm));
-  std::puts(key.ds_text(config.zone).c_str());
   return {};
 }
 

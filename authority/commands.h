@@ -19,7 +19,4 @@ Result<boost::json::object> handle_control(const Catalog& catalog, const Federat
 // The other side: asks the daemon and prints what it says.
 Result<void> explain(const AuthorityConfig& config, const std::vector<std::string>& arguments);
 
-// Prints the DS record of the zone's key, which is made where it is missing.
-Result<void> print_ds(const AuthorityConfig& config);
-
 }  // namespace mutua::authority

@@ -120,15 +120,41 @@ Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) 
   return keys;
 }
 
-// Where the key is missing, the daemon makes it: reading a configuration changes nothing.
+Result<std::chrono::seconds> read_seconds(Config& file, std::string_view key,
+                                          std::chrono::seconds fallback) {
+  return std::chrono::ceil<std::chrono::seconds>(TRY(file.duration(key, fallback)));
+}
+
+// Where there is no key yet, the daemon makes it: reading a configuration changes nothing.
 Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
-  config.dnssec_key = TRY(file.text("dnssec_key", ""));
+  DnssecConfig& dnssec = config.dnssec;
+  dnssec.keys = TRY(file.text("dnssec_keys", ""));
   const std::string algorithm = TRY(file.text("dnssec_algorithm", "ed25519"));
   if (algorithm != "ed25519" && algorithm != "ecdsap256sha256")
     return file.error_at("dnssec_algorithm",
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
-  config.dnssec_algorithm =
+  dnssec.algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", std::chrono::seconds(0)));
+  if (lifetime.count() != 0) dnssec.roll.lifetime = lifetime;
+  dnssec.roll.parent_ds_ttl =
+      TRY(read_seconds(file, "dnssec_parent_ds_ttl", dnssec.roll.parent_ds_ttl));
+  dnssec.roll.propagation = TRY(read_seconds(file, "dnssec_propagation", dnssec.roll.propagation));
+  dnssec.parents = TRY(read_addresses(file, "dnssec_parent"));
+
+  const std::string digest = TRY(file.text("zonemd", "off"));
+  if (digest != "off") {
+    const auto pause = parse_duration(digest);
+    if (!pause) return file.error_at("zonemd", "must be off or a duration: " + digest);
+    config.writer.digest_pause = *pause;
+  }
+  const std::string without = TRY(file.text("dnssec", ""));
+  if (!without.empty() && without != "keep" && without != "remove")
+    return file.error_at("dnssec", "must be keep or remove, not " + without);
+  if (!without.empty() && !dnssec.keys.empty())
+    return file.error_at("dnssec", "has no use beside dnssec_keys");
+  if (without == "keep") config.writer.without_keys = WithoutKeys::keep;
+  if (without == "remove") config.writer.without_keys = WithoutKeys::remove;
   return {};
 }
 
@@ -167,6 +193,35 @@ Result<NotifyTarget> read_target(const std::string& text, const std::vector<Tsig
   return NotifyTarget{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
 }
 
+// "address[:port] key|unsigned"
+Result<Primary> read_primary(const std::string& text, const std::vector<TsigKey>& keys) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string::npos) return Error("expected: address, and a key or unsigned");
+  if (text.substr(space + 1) == "unsigned")
+    return Primary{TRY(SocketAddress::parse(text.substr(0, space), kDnsPort)), std::nullopt};
+  WithKey read = TRY(read_with_key(text, keys));
+  return Primary{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
+}
+
+// What only a primary has.
+Result<void> read_primaries(Config& file, AuthorityConfig& config) {
+  for (const std::string& text : file.list("primary")) {
+    auto primary = read_primary(text, config.transfer.keys);
+    if (!primary) return file.error_at("primary", primary.error().message());
+    config.follower.primaries.push_back(*std::move(primary));
+  }
+  if (config.follower.primaries.empty()) return {};
+  const std::pair<const char*, bool> others[] = {
+      {"zone_file", !config.zone_file.empty()},
+      {"tsig_key", !config.writer.tsig_keys.empty()},
+      {"dnssec_keys", !config.dnssec.keys.empty()},
+      {"dnssec", config.writer.without_keys != WithoutKeys::refuse},
+      {"zonemd", config.writer.digest_pause.has_value()}};
+  for (const auto& [key, is_given] : others)
+    if (is_given) return file.error_at(key, "has no use on a secondary (primary is given)");
+  return {};
+}
+
 Result<void> read_transfer(Config& file, TransferConfig& config) {
   config.keys = TRY(read_tsig_keys(file, "transfer_key"));
   for (const std::string& text : file.list("transfer")) {
@@ -200,6 +255,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
   TRY(read_dnssec(file, config));
+  TRY(read_primaries(file, config));
   FederationPolicy& policy = config.writer.federation;
   policy.require_trusted_base =
       TRY(file.yes_no("require_trusted_base", policy.require_trusted_base));

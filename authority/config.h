@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "authority/dnssec/key_roll.h"
 #include "authority/server/server.h"
+#include "authority/transfer/follower.h"
 #include "authority/transfer/transfer_rules.h"
 #include "authority/writer/writer.h"
 #include "base/config.h"
@@ -15,6 +17,13 @@
 namespace mutua::authority {
 
 enum class UnknownNames { refuse, forward };
+
+struct DnssecConfig {
+  std::filesystem::path keys;  // the folder of the key store; empty: the zone is not signed here
+  trust::Algorithm algorithm = trust::Algorithm::ed25519;  // of the first key
+  RollRules roll;
+  std::vector<SocketAddress> parents;  // nameservers of the zone above; none: nobody is asked
+};
 
 // mutua-authority's configuration file; authority/mutua-authority.8 describes the keys.
 struct AuthorityConfig {
@@ -27,9 +36,9 @@ struct AuthorityConfig {
   UnknownNames unknown_names = UnknownNames::refuse;
   std::vector<SocketAddress> upstreams;  // at least one where names are forwarded
   WriterConfig writer;
+  FollowerConfig follower;  // with primaries: the zone is written there, and this is a secondary
   TransferConfig transfer;
-  std::filesystem::path dnssec_key;  // empty: the zone is not signed here
-  trust::Algorithm dnssec_algorithm = trust::Algorithm::ed25519;  // of a key that is yet to be made
+  DnssecConfig dnssec;
 };
 
 // Reads the secrets that the file names, too.

@@ -6,13 +6,14 @@
 #include "authority/command_line.h"
 #include "authority/commands.h"
 #include "authority/database_commands.h"
+#include "authority/key_commands.h"
 #include "authority/process.h"
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
 #include "authority/store/open_store.h"
 #include "authority/transfer/notifier.h"
 #include "authority/transfer/transfer_service.h"
-#include "authority/writer/writer.h"
+#include "authority/zone_source.h"
 #include "base/log.h"
 #include "control/control.h"
 
@@ -20,13 +21,6 @@ namespace mutua::authority {
 namespace {
 
 constexpr std::chrono::seconds kUpstreamPatience{4};  // less than most stub resolvers'
-
-Taker updates_to(Writer& writer) {
-  return [&writer](Handover handover) {
-    return writer.submit({std::move(handover.message), handover.source,
-                          handover.transport != Transport::udp, std::move(handover.reply)});
-  };
-}
 
 Taker questions_to(Forwarder* forwarder) {
   if (!forwarder) return {};
@@ -65,25 +59,20 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const AuthorityConfig& config = line.config;
   const sigset_t signals = block_signals();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
-  TRY(import_where_empty(store, config));
-  std::unique_ptr<Notifier> notifier;  // set before the writer runs
-  WriterConfig writer_config = config.writer;
-  if (!config.dnssec_key.empty())
-    writer_config.zone_key =
-        TRY(ZoneKey::load_or_create(config.dnssec_key, config.dnssec_algorithm));
-  writer_config.published = [&notifier] { notifier->zone_changed(); };
-  const auto writer = TRY(Writer::create(store, std::move(writer_config), system_clock()));
+  std::unique_ptr<Notifier> notifier;  // set before the source runs
+  const auto source =
+      TRY(ZoneSource::create(config, store, [&notifier] { notifier->zone_changed(); }));
   release_unused_memory();
-  Catalog& catalog = writer->catalog();
+  Catalog& catalog = source->catalog();
   notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
-  const TransferService transfers(config.transfer, catalog, writer->history(), system_clock());
+  const TransferService transfers(config.transfer, catalog, source->history(), system_clock());
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
   const auto server =
       TRY(Server::create(config.server, catalog,
-                         {updates_to(*writer), questions_to(forwarder.get()),
+                         {source->taker(), questions_to(forwarder.get()),
                           transfers_from(transfers, config.transfer), signer_of_answers(config)}));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
@@ -92,14 +81,14 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
           return handle_control(catalog, config.writer.federation, request);
         }));
 
-  writer->start();
+  source->start();
   server->start();
   notifier->start();
   announce(*server, *catalog.current());
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(line.config_path, *server);
   log::info("authority.ending", {{"signal", signal}});
-  writer->stop();  // first, so that what it took is answered
+  source->stop();  // first, so that what it took is answered
   notifier->stop();
   server->stop();
   return {};
@@ -107,7 +96,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
 
 Result<void> run(const CommandLine& line) {
   if (line.command == "explain") return explain(line.config, line.arguments);
-  if (line.command == "ds") return print_ds(line.config);
+  if (line.command == "keys") return run_key_command(line.config, line.arguments, system_clock());
   if (line.command == "migrate") return migrate(line.config, line.arguments);
   const auto store = TRY(open_store(line.config.database, line.config.zone));
   if (line.command == "import") return import(*store, line.config.zone, line.arguments.front());

@@ -1,22 +1,30 @@
 /* libnss_mutua.so.2: hands host lookups of glibc to mutua-resolver (see nss(5), nsswitch.conf(5)).
  *
- * This code runs inside strangers' processes. It therefore uses libc alone, keeps no state between
- * calls (so fork and threads need no care), starts nothing, raises no signal, and bounds every wait:
- * a daemon that is away costs one connect(), a daemon that hangs costs kDeadline.
+ * A name that the resolver has published is answered from its table in shared memory, without a
+ * system call; so is a name that is not the federation's business. Everything else is asked over the
+ * resolver's socket, whose answer also brings the table, when this process has not got it yet or has
+ * a dead daemon's.
+ *
+ * This code runs inside strangers' processes. It therefore uses libc alone, keeps nothing between
+ * calls but the mapped table (no descriptor; shared with forked children), starts nothing, raises no
+ * signal, and bounds every wait: a daemon that is away costs one connect(), a daemon that hangs costs
+ * kDeadline.
  *
  * What the caller sees:
  *   the daemon is away, or speaks nonsense    NSS_STATUS_UNAVAIL   NO_RECOVERY     next source
  *   the authority cannot be asked             NSS_STATUS_TRYAGAIN  TRY_AGAIN       next source
  *   not a name of the federation              NSS_STATUS_NOTFOUND  HOST_NOT_FOUND  next source
- *   AF_INET6 asked of a name of ours          NSS_STATUS_NOTFOUND  NO_DATA         next source
+ *   AF_INET6 asked where there is no pool6    NSS_STATUS_NOTFOUND  NO_DATA         next source
  *   the caller's buffer is too small          NSS_STATUS_TRYAGAIN  NETDB_INTERNAL, errno ERANGE
- * Names have one synthetic IPv4 address. An explicit AF_INET6 lookup gets no mapped address, because
- * a caller that insists on IPv6 must not be handed IPv4 in disguise; getaddrinfo(AI_V4MAPPED) and
- * AF_UNSPEC callers reach the IPv4 address by themselves. */
+ * Names have one synthetic IPv4 address, and where the resolver has a pool6 an IPv6 one, which only
+ * an explicit AF_INET6 lookup gets. No mapped address is given, because a caller that insists on IPv6
+ * must not be handed IPv4 in disguise; getaddrinfo(AI_V4MAPPED) and AF_UNSPEC callers reach the IPv4
+ * address by themselves. */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <nss.h>
 #include <poll.h>
@@ -24,12 +32,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "local_protocol/local_protocol.h"
+#include "nss_module/table_reader.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -37,6 +48,59 @@ enum {
   kDeadlineMilliseconds = 5000, /* a lookup that the daemon has to ask the authority for */
   kBusyRetries = 50             /* connect() while the daemon's backlog is full, 1 ms apart */
 };
+
+/* ---- the table in shared memory -------------------------------------------------------------- */
+
+/* Null, or where this process has mapped a table. Once set it changes no more: a later daemon's table
+ * is mapped over the earlier one, because other threads may be reading there. */
+static const struct mutua_table* mapped_table;
+/* The process that is mapping at the moment, or 0. A child of fork() does not wait for the thread
+ * that it has not inherited. */
+static pid_t mapping_process;
+
+static uint64_t coarse_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static const struct mutua_table* current_table(void) {
+  return __atomic_load_n(&mapped_table, __ATOMIC_ACQUIRE);
+}
+
+static uint64_t identity_of(const struct mutua_table* table) {
+  return table == NULL ? 0 : table->header.identity;
+}
+
+/* True when no one, and above all not its sender, can take octets away below a mapping. */
+static bool is_sealed_table(int fd) {
+  struct stat status;
+  const int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 && fstat(fd, &status) == 0 &&
+         status.st_size >= (off_t)sizeof(struct mutua_table);
+}
+
+static void map_over(void* place, int fd) {
+  const size_t size = sizeof(struct mutua_table);
+  void* table = mmap(place, size, PROT_READ, MAP_SHARED | (place == NULL ? 0 : MAP_FIXED), fd, 0);
+  /* A failure may have left a hole where others read: zeros there are a table without a writer. */
+  if (table == MAP_FAILED && place != NULL)
+    table = mmap(place, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  __atomic_store_n(&mapped_table, table == MAP_FAILED ? NULL : table, __ATOMIC_RELEASE);
+}
+
+/* Maps the table that came with a response, unless another thread is at it. Closes `fd`. */
+static void adopt_table(int fd) {
+  const pid_t self = getpid();
+  pid_t holder = __atomic_load_n(&mapping_process, __ATOMIC_RELAXED);
+  if (holder != self && is_sealed_table(fd) &&
+      __atomic_compare_exchange_n(&mapping_process, &holder, self, false, __ATOMIC_ACQUIRE,
+                                  __ATOMIC_RELAXED)) {
+    map_over((void*)current_table(), fd);
+    __atomic_store_n(&mapping_process, 0, __ATOMIC_RELEASE);
+  }
+  close(fd);
+}
 
 /* ---- the conversation ------------------------------------------------------------------------ */
 
@@ -95,10 +159,32 @@ static bool send_all(int fd, const void* bytes, size_t size, int64_t deadline) {
   return true;
 }
 
-static bool receive_all(int fd, void* bytes, size_t size, int64_t deadline) {
+/* recv(), and the descriptor that came along, if any, in `*passed`. */
+static ssize_t receive_some(int fd, void* bytes, size_t size, int* passed) {
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = bytes, .iov_len = size};
+  /* CMSG_LEN, not CMSG_SPACE: the padding would have room for a second descriptor. */
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = CMSG_LEN(sizeof(int))};
+  const ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  const struct cmsghdr* header = received > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(int))) {
+    if (*passed >= 0) close(*passed);
+    memcpy(passed, CMSG_DATA(header), sizeof(int));
+  }
+  return received;
+}
+
+static bool receive_all(int fd, void* bytes, size_t size, int64_t deadline, int* passed) {
   char* next = bytes;
   while (size > 0) {
-    const ssize_t received = recv(fd, next, size, 0);
+    const ssize_t received = receive_some(fd, next, size, passed);
     if (received > 0) {
       next += received;
       size -= (size_t)received;
@@ -125,23 +211,8 @@ static bool is_sane(const struct mutua_local_response* response) {
          strlen(response->name) == response->name_length;
 }
 
-/* One lookup. On anything but NSS_STATUS_SUCCESS the two error numbers are set. */
-static enum nss_status ask_daemon(const struct mutua_local_request* request,
-                                  struct mutua_local_response* response, int* errnop,
-                                  int* h_errnop) {
-  const int callers_errno = errno;
-  const int64_t deadline = now_milliseconds() + kDeadlineMilliseconds;
-  const int fd = connect_to_daemon();
-  const bool answered = fd >= 0 && send_all(fd, request, sizeof *request, deadline) &&
-                        receive_all(fd, response, sizeof *response, deadline);
-  const int problem = answered ? EPROTO : errno;
-  if (fd >= 0) close(fd);
-  errno = callers_errno;
-  if (!answered || !is_sane(response)) {
-    *errnop = problem;
-    *h_errnop = NO_RECOVERY;
-    return NSS_STATUS_UNAVAIL;
-  }
+static enum nss_status status_of(const struct mutua_local_response* response, int* errnop,
+                                 int* h_errnop) {
   switch (response->status) {
     case MUTUA_LOCAL_FOUND:
       return NSS_STATUS_SUCCESS;
@@ -160,6 +231,28 @@ static enum nss_status ask_daemon(const struct mutua_local_request* request,
   }
 }
 
+/* One lookup. On anything but NSS_STATUS_SUCCESS the two error numbers are set. */
+static enum nss_status ask_daemon(const struct mutua_local_request* request,
+                                  struct mutua_local_response* response, int* errnop,
+                                  int* h_errnop) {
+  const int callers_errno = errno;
+  const int64_t deadline = now_milliseconds() + kDeadlineMilliseconds;
+  const int fd = connect_to_daemon();
+  int table = -1;
+  const bool answered = fd >= 0 && send_all(fd, request, sizeof *request, deadline) &&
+                        receive_all(fd, response, sizeof *response, deadline, &table);
+  const int problem = answered ? EPROTO : errno;
+  if (fd >= 0) close(fd);
+  if (table >= 0) adopt_table(table);
+  errno = callers_errno;
+  if (!answered || !is_sane(response)) {
+    *errnop = problem;
+    *h_errnop = NO_RECOVERY;
+    return NSS_STATUS_UNAVAIL;
+  }
+  return status_of(response, errnop, h_errnop);
+}
+
 static enum nss_status ask_by_name(const char* name, int family,
                                    struct mutua_local_response* response, int* errnop,
                                    int* h_errnop) {
@@ -170,10 +263,16 @@ static enum nss_status ask_by_name(const char* name, int family,
     *h_errnop = HOST_NOT_FOUND;
     return NSS_STATUS_NOTFOUND;
   }
+  const struct mutua_table* table = current_table();
+  if (table != NULL && mutua_table_by_name(table, name, length, family, coarse_now(), response) ==
+                           MUTUA_TABLE_ANSWERED) {
+    return status_of(response, errnop, h_errnop);
+  }
   struct mutua_local_request request = {.magic = MUTUA_LOCAL_REQUEST_MAGIC,
                                         .operation = MUTUA_LOCAL_BY_NAME,
                                         .family = (uint32_t)family,
-                                        .name_length = (uint32_t)length};
+                                        .name_length = (uint32_t)length,
+                                        .table = identity_of(table)};
   memcpy(request.name, name, length);
   return ask_daemon(&request, response, errnop, h_errnop);
 }
@@ -304,12 +403,20 @@ EXPORT enum nss_status _nss_mutua_gethostbyaddr2_r(const void* address, socklen_
     *h_errnop = NO_DATA;
     return NSS_STATUS_UNAVAIL;
   }
-  struct mutua_local_request request = {.magic = MUTUA_LOCAL_REQUEST_MAGIC,
-                                        .operation = MUTUA_LOCAL_BY_ADDRESS,
-                                        .family = (uint32_t)family};
-  memcpy(request.address, address, length);
   struct mutua_local_response response;
-  const enum nss_status status = ask_daemon(&request, &response, errnop, h_errnop);
+  const struct mutua_table* table = current_table();
+  enum nss_status status;
+  if (table != NULL && mutua_table_by_address(table, address, family, coarse_now(), &response) ==
+                           MUTUA_TABLE_ANSWERED) {
+    status = status_of(&response, errnop, h_errnop);
+  } else {
+    struct mutua_local_request request = {.magic = MUTUA_LOCAL_REQUEST_MAGIC,
+                                          .operation = MUTUA_LOCAL_BY_ADDRESS,
+                                          .family = (uint32_t)family,
+                                          .table = identity_of(table)};
+    memcpy(request.address, address, length);
+    status = ask_daemon(&request, &response, errnop, h_errnop);
+  }
   if (status != NSS_STATUS_SUCCESS) return status;
   if (ttl != NULL) *ttl = (int32_t)response.ttl;
   return fill_hostent(&response, result, buffer, buffer_size, errnop, h_errnop, NULL);

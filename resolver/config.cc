@@ -43,7 +43,14 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const auto zone = wire::Name::parse(TRY(file.required_text("zone")));
   if (!zone) return file.error_at("zone", zone.error().message());
   config.zone = *zone;
-  config.lookaside = TRY(file.yes_no("lookaside", false)) ? Lookaside::yes : Lookaside::no;
+  const std::string lookaside = TRY(file.text("lookaside", "no"));
+  if (lookaside == "yes") {
+    config.lookaside = Lookaside::yes;
+  } else if (lookaside == "listed") {
+    config.lookaside = Lookaside::listed;
+  } else if (lookaside != "no") {
+    return file.error_at("lookaside", "expected no, listed or yes");
+  }
   config.authorities = TRY(addresses(file, "authority"));
   config.upstreams = TRY(addresses(file, "upstream"));
   config.stub_listen = TRY(addresses(file, "stub_listen"));
@@ -52,6 +59,20 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const auto pool = Ipv4Range::parse(TRY(file.text("pool", "127.192.0.0/10")));
   if (!pool) return file.error_at("pool", pool.error().message());
   config.pool = *pool;
+  if (const std::string text = TRY(file.text("pool6", "none")); text != "none") {
+    const auto pool6 = Ipv6Prefix::parse(text);
+    if (!pool6) return file.error_at("pool6", pool6.error().message());
+    config.pool6 = *pool6;
+  }
+  const std::string redirect = TRY(file.text("redirect", "auto"));
+  if (redirect == "kernel") {
+    config.redirect = RedirectMode::kernel;
+  } else if (redirect == "relay") {
+    config.redirect = RedirectMode::relay;
+  } else if (redirect != "auto") {
+    return file.error_at("redirect", "expected auto, kernel or relay");
+  }
+  config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());
   if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
   if (config.stub_listen.empty()) return config;

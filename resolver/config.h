@@ -6,10 +6,17 @@
 #include "base/config.h"
 #include "base/socket_address.h"
 #include "resolver/discovery/discovery.h"
-#include "resolver/redirect/ipv4_pool.h"
+#include "resolver/redirect/ipv6_prefix.h"
 #include "wire/name.h"
 
 namespace mutua::resolver {
+
+// How connections to synthetic addresses reach their peers.
+enum class RedirectMode {
+  automatic,  // in the kernel where that is allowed, otherwise through the relay
+  kernel,     // in the kernel, or not at all
+  relay,
+};
 
 // mutua-resolver's configuration file; resolver/mutua-resolver.8 describes the keys.
 struct ResolverConfig {
@@ -20,6 +27,9 @@ struct ResolverConfig {
   std::vector<SocketAddress> stub_listen;
   std::filesystem::path socket_folder, control_socket;
   Ipv4Range pool;
+  std::optional<Ipv6Prefix> pool6;
+  RedirectMode redirect = RedirectMode::automatic;
+  std::filesystem::path cgroup;  // empty: the root of all
 };
 
 // `resolv_conf` is the text that names the upstreams where the file has none.

@@ -5,14 +5,21 @@
 #include <cstdio>
 #include <thread>
 
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "control/control.h"
 #include "resolver/command_line.h"
 #include "resolver/event_loop/signal_watch.h"
+#include "resolver/kernel_redirect/kernel_redirect.h"
 #include "resolver/local_api/control_commands.h"
+#include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
+#include "resolver/name_list/name_list.h"
+#include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
+#include "resolver/service/connect_routes.h"
+#include "resolver/service/prober.h"
 #include "upstream/upstream.h"
 
 namespace mutua::resolver {
@@ -29,13 +36,15 @@ Ask ask_through(upstream::Upstream& upstream) {
   };
 }
 
-DiscoverySettings discovery_settings(const ResolverConfig& config, EventLoop& loop) {
+DiscoverySettings discovery_settings(const ResolverConfig& config, const NameList* list,
+                                     EventLoop& loop) {
   // A federation on this very machine, for trials, has its peers here too.
   const bool local = std::any_of(config.authorities.begin(), config.authorities.end(),
                                  [](const SocketAddress& one) { return one.is_loopback(); });
   DiscoverySettings settings;
   settings.zone = config.zone;
   settings.lookaside = config.lookaside;
+  if (list) settings.is_listed = [list](const wire::Name& name) { return list->contains(name); };
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
           const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
@@ -56,34 +65,85 @@ RelaySettings relay_settings() {
   return settings;
 }
 
+// Addresses of a range that this machine does not have yet need a route to the loopback interface.
+Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
+  std::vector<LocalRoute> routes;
+  const auto make_local = [&](const SocketAddress& network, unsigned prefix_length,
+                              const SocketAddress& one_of_it) -> Result<void> {
+    if (!is_local(one_of_it)) routes.push_back(TRY(LocalRoute::add(network, prefix_length)));
+    return {};
+  };
+  const Ipv4 first{config.pool.first.value + 1};
+  TRY(make_local(config.pool.first.with_port(0), config.pool.prefix_length, first.with_port(0)));
+  if (config.pool6) {
+    TRY(make_local(config.pool6->with(Ipv4{}, 0), 96, config.pool6->with(first, 0)));
+  }
+  return routes;
+}
+
+// Null: connections go through the relay.
+Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config,
+                                                             Relay& relay) {
+  if (config.redirect == RedirectMode::relay) return std::unique_ptr<KernelRedirect>();
+  KernelRedirectSettings settings{config.cgroup, config.pool, config.pool6};
+  if (settings.cgroup.empty()) {
+    const auto mounts = read_file("/proc/self/mountinfo", 4 << 20);
+    if (mounts) settings.cgroup = cgroup_root_in(as_text(*mounts));
+  }
+  auto made = KernelRedirect::create(settings);
+  // Only now: with gates the relay binds nothing, so that somebody has to bring the connections.
+  if (made) {
+    const auto gates = TRY(relay.open_gates());
+    TRY((*made)->bring_to(gates));
+  }
+  if (made || config.redirect == RedirectMode::kernel) return made;
+  log::info("kernel_redirect.unavailable", {{"cause", made.error().message()}});
+  return std::unique_ptr<KernelRedirect>();
+}
+
 Result<void> run(const ResolverConfig& config) {
   const auto loop = TRY(EventLoop::create());
   const auto signals = TRY(SignalWatch::create(*loop, {SIGTERM, SIGINT}));
   std::filesystem::create_directories(config.socket_folder);
+  const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
   auto authority = TRY(upstream::Upstream::create(config.authorities, kAuthorityPatience));
   std::unique_ptr<upstream::Upstream> real_dns;
   if (!config.upstreams.empty())
     real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
 
-  Discovery discovery(discovery_settings(config, *loop), ask_through(*authority), system_clock());
+  std::optional<NameList> list;
+  if (config.lookaside == Lookaside::listed) list.emplace(config.zone, config.authorities);
+  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop),
+                      ask_through(*authority), system_clock());
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
-  Names names({}, *loop, discovery, *relay, std::move(book));
-  const auto nss = TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names));
+  const auto table = TRY(NameTable::create({config.zone, config.lookaside, config.pool6}, *loop));
+  NamesSettings names_settings;
+  names_settings.ipv6 = config.pool6;
+  const auto kernel = TRY(make_kernel_redirect(config, *relay));
+  Names names(names_settings, *loop, discovery, *relay, *table, std::move(book), kernel.get());
+  const auto nss =
+      TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
+  Prober prober(*loop, chooser, names);
+  std::optional<ConnectRoutes> routes_in_kernel;
+  if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;
   if (real_dns) {
     stub = TRY(StubServer::create(
         config.stub_listen, *loop,
         {names, discovery, ask_through(*authority), ask_through(*real_dns), config.zone}));
   }
-  ControlCommands commands({*loop, discovery, health, chooser, names, *relay});
+  ControlCommands commands({*loop, discovery, health, chooser, names, *relay,
+                            routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
       config.control_socket, 0666,
       [&](const auto& request, const auto&) { return commands.handle(request); }));
 
   names.begin();
+  prober.begin();
+  if (routes_in_kernel) TRY(routes_in_kernel->begin());
   std::puts("ready");
   std::fflush(stdout);
   loop->run();

@@ -27,9 +27,9 @@ ARROWS = {
     "authority/federation": ["authority/zone", "lib/trust"],
     "authority/update": ["authority/access"],
     "authority/store": ["authority/zone", "lib/trust"],
-    "authority/dnssec": ["authority/zone", "lib/trust"],
+    "authority/dnssec": ["authority/zone", "lib/trust", "lib/upstream"],
     "authority/writer": ["authority/update", "authority/dnssec"],
-    "authority/transfer": ["authority/access"],
+    "authority/transfer": ["authority/access", "authority/dnssec"],
     "authority/tls": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
                          "authority/tls", "authority/writer", "lib/upstream"],
@@ -42,8 +42,10 @@ ARROWS = {
     "resolver/redirect": ["resolver/choice", "resolver/event_loop"],
     "resolver/service": ["resolver/discovery", "resolver/redirect"],
     "resolver/local_api": ["resolver/service", "lib/local_protocol", "lib/control"],
+    "resolver/name_list": ["lib/wire"],
+    "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
-    "resolver": ["resolver/local_api", "lib/stub_client", "lib/upstream"],
+    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/stub_client", "lib/upstream"],
 
     "nss_module": ["lib/local_protocol"],
 
@@ -71,6 +73,7 @@ ONLY_IN = {
     r"sqlite3\.h": ["authority/store"],
     r"(pqxx/|libpq-fe\.h)": ["authority/store"],
     r"slirp/": ["peer/ports"],
+    r"bpf/": ["resolver/kernel_redirect"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],
 }

@@ -17,6 +17,7 @@ class SignatureSchedule {
   std::optional<WallTime> next_due() const;
   // Takes up to `most` names that are due.
   std::vector<wire::Name> take_due(WallTime now, std::size_t most);
+  void clear() { by_hour_.clear(); }
 
  private:
   std::map<WallTime, std::vector<wire::Name>> by_hour_;

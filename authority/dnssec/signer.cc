@@ -5,15 +5,13 @@
 #include <utility>
 
 #include "authority/dnssec/nsec_chain.h"
+#include "authority/dnssec/parallel.h"
 #include "trust/random.h"
-#include "wire/rdata.h"
 
 namespace mutua::authority {
 namespace {
 
 using wire::RRType;
-
-constexpr std::uint32_t kDnskeyTtl = 3600;  // seconds
 
 // RFC 9077 section 3: as that of a negative answer.
 std::uint32_t nsec_ttl(const ZoneVersion& version) { return version.negative_soa_rrset().ttl; }
@@ -24,14 +22,13 @@ bool moves_cuts(const RRsetChange& change, const wire::Name& apex) {
   return cuts && change.before.has_value() != change.after.has_value();
 }
 
-}  // namespace
-
-std::vector<wire::Name> Signer::all_names(const ZoneVersion& version) const {
-  std::vector<wire::Name> names;
-  for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();)
-    if (!node->rrsets().empty()) names.push_back(node->owner());
-  return names;
+// Whether an RRset at a name gets signatures (RFC 4035 section 2.2).
+bool is_signed_type(RRType type, Authority authority) {
+  if (type == RRType::rrsig || authority == Authority::none) return false;
+  return authority == Authority::full || type == RRType::nsec || type == RRType::ds;
 }
+
+}  // namespace
 
 // What the signer makes, on top of a version. Finds the RRsets at a name as they will be.
 class Signer::Changes {
@@ -53,8 +50,8 @@ class Signer::Changes {
   }
 
   // Pointers live until the next put().
-  std::map<RRType, const RRset*> rrsets_at(const wire::Name& owner) const {
-    std::map<RRType, const RRset*> found;
+  Wanted rrsets_at(const wire::Name& owner) const {
+    Wanted found;
     if (const ZoneNode* node = version_.node(owner))
       for (const RRset& rrset : node->rrsets()) found[rrset.type] = &rrset;
     if (const auto made = by_owner_.find(owner); made != by_owner_.end()) {
@@ -77,14 +74,32 @@ class Signer::Changes {
   std::unordered_map<wire::Name, std::vector<std::size_t>> by_owner_;
 };
 
+// One signature to be made, and whose renewal it belongs to.
+struct Signer::Task {
+  std::size_t renewal;
+  const RRset* rrset;
+  const ZoneKey* key;
+  WallTime end;
+  Bytes rdata;
+};
+
+// The signatures of one name: those that stay, then those that are made.
+struct Signer::Renewal {
+  const wire::Name* owner = nullptr;
+  RRset signatures{wire::RRType::rrsig, 0, {}};
+  std::optional<WallTime> first_end;
+
+  void note_end(WallTime end) { first_end = first_end ? std::min(*first_end, end) : end; }
+};
+
 std::vector<RRsetChange> Signer::sign(const ZoneVersion& base, const ZoneVersion& next,
                                       const ChangeSet& change,
                                       const std::vector<wire::Name>& look_at, WallTime now) {
   Changes changes(next);
   Touched touched = touched_by(base, next, change, look_at);
-  put_dnskey(touched, changes);
+  put_keys(touched, changes);
   renew_nsecs(base, touched, changes);
-  for (const auto& [owner, types] : touched) renew_signatures(owner, types, now, changes);
+  renew_signatures(touched, now, changes);
   return changes.take();
 }
 
@@ -104,12 +119,19 @@ Signer::Touched Signer::touched_by(const ZoneVersion& base, const ZoneVersion& n
   return touched;
 }
 
-void Signer::put_dnskey(Touched& touched, Changes& changes) const {
-  const wire::Name& apex = changes.version().apex();
-  const auto at_apex = touched.find(apex);
-  if (at_apex == touched.end()) return;
-  if (changes.put(apex, RRType::dnskey, RRset{RRType::dnskey, kDnskeyTtl, {key_.dnskey()}}))
-    at_apex->second.insert(RRType::dnskey);
+// Only when they are due, not at each change of the apex: between two writers of one zone, the one
+// that heard of a new key first has the say.
+void Signer::put_keys(Touched& touched, Changes& changes) {
+  const ZoneVersion& version = changes.version();
+  const wire::Name& apex = version.apex();
+  const bool is_signed = version.find(apex, RRType::dnskey) != nullptr;
+  if (!keys_pending_ || (!is_signed && backlog_at_ < backlog_.size())) return;
+  for (RRset& rrset : keys_.key_rrsets(apex)) {
+    const RRType type = rrset.type;
+    if (changes.put(apex, type, std::move(rrset))) touched[apex].insert(type);
+  }
+  touched[apex];
+  keys_pending_ = false;
 }
 
 void Signer::renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes) {
@@ -128,61 +150,101 @@ void Signer::renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& cha
   for (const wire::Name& name : moved) renewed.insert(chain.previous(name));
   for (const wire::Name& owner : renewed) {
     auto types = nsec_types(next, owner);
-    if (owner == next.apex()) types.insert(RRType::dnskey);  // it may come with these changes
+    if (owner == next.apex())  // its keys may come with these changes
+      for (const auto& [type, rrset] : changes.rrsets_at(owner)) types.insert(type);
     const RRset nsec{RRType::nsec, nsec_ttl(next), {make_nsec(types, chain.next(owner))}};
     if (changes.put(owner, RRType::nsec, nsec)) touched[owner].insert(RRType::nsec);
   }
 }
 
-void Signer::renew_signatures(const wire::Name& owner, const std::set<RRType>& changed,
-                              WallTime now, Changes& changes) {
+void Signer::renew_signatures(const Touched& touched, WallTime now, Changes& changes) {
+  std::vector<Renewal> renewals;
+  std::vector<Task> tasks;  // point into `changes`, which is left alone meanwhile
+  for (const auto& [owner, types] : touched) {
+    const std::size_t before = tasks.size();
+    renewals.push_back(plan(owner, types, now, changes, tasks));
+    for (std::size_t i = before; i < tasks.size(); ++i) tasks[i].renewal = renewals.size() - 1;
+  }
+  const wire::Name& apex = changes.version().apex();
+  in_parallel(tasks.size(), [&](std::size_t at) {
+    Task& task = tasks[at];
+    task.rdata = make_rrsig(apex, *renewals[task.renewal].owner, *task.rrset, *task.key,
+                            now - times_.skew, task.end);
+  });
+  for (Task& task : tasks) {
+    renewals[task.renewal].signatures.rdatas.push_back(std::move(task.rdata));
+    renewals[task.renewal].note_end(task.end);
+  }
+  for (Renewal& renewal : renewals) {
+    if (renewal.first_end) schedule_.add(*renewal.owner, *renewal.first_end - times_.renewal);
+    RRset& made = renewal.signatures;
+    changes.put(*renewal.owner, RRType::rrsig,
+                made.rdatas.empty() ? std::nullopt : std::optional(std::move(made)));
+  }
+}
+
+// What may stay at a name, and what is to be made.
+Signer::Renewal Signer::plan(const wire::Name& owner, const std::set<RRType>& changed, WallTime now,
+                             const Changes& changes, std::vector<Task>& tasks) {
   const ZoneVersion& next = changes.version();
   const Authority authority = authority_over(next, owner);
   auto wanted = changes.rrsets_at(owner);
-  wanted.erase(RRType::rrsig);
-  std::erase_if(wanted, [&](const auto& place) {
-    const bool is_parents = place.first == RRType::nsec || place.first == RRType::ds;
-    return authority == Authority::none || (authority == Authority::cut && !is_parents);
-  });
+  std::erase_if(wanted, [&](const auto& place) { return !is_signed_type(place.first, authority); });
 
-  std::optional<WallTime> first_end;
-  RRset signatures{RRType::rrsig, 0, {}};
-  const auto keep = [&](Bytes rdata, WallTime end) {
-    first_end = first_end ? std::min(*first_end, end) : end;
-    signatures.rdatas.push_back(std::move(rdata));
-  };
+  Renewal renewal;
+  renewal.owner = &owner;
+  std::set<std::pair<RRType, std::uint16_t>> kept;  // by key tag: no two keys of ours share one
   if (const RRset* present = next.find(owner, RRType::rrsig)) {
     for (const Bytes& rdata : present->rdatas) {
       const auto facts = read_rrsig(rdata, now);
       const auto covered = facts ? wanted.find(facts->covered) : wanted.end();
       if (covered == wanted.end() || changed.contains(facts->covered) ||
-          !may_stay(*facts, *covered->second, now))
+          !may_stay(*facts, *covered->second, now) ||
+          !kept.emplace(facts->covered, facts->key_tag).second)
         continue;
-      keep(rdata, facts->expiration);
-      wanted.erase(covered);
+      renewal.note_end(facts->expiration);
+      renewal.signatures.rdatas.push_back(rdata);
     }
   }
   for (const auto& [type, rrset] : wanted) {
-    const std::chrono::seconds early(
-        trust::random_u32() %
-        std::max<std::uint32_t>(1, static_cast<std::uint32_t>(times_.jitter.count())));
-    const WallTime end = now + times_.validity - early;
-    keep(make_rrsig(next.apex(), owner, *rrset, key_, now - times_.skew, end), end);
+    for (const ZoneKey* key : keys_.signers_of(type)) {
+      if (kept.contains({type, key->tag()})) continue;
+      const std::chrono::seconds early(
+          trust::random_u32() %
+          std::max<std::uint32_t>(1, static_cast<std::uint32_t>(times_.jitter.count())));
+      tasks.push_back({0, rrset, key, now + times_.validity - early, {}});
+    }
   }
-  if (first_end) schedule_.add(owner, *first_end - times_.renewal);
-  changes.put(owner, RRType::rrsig,
-              signatures.rdatas.empty() ? std::nullopt : std::optional(std::move(signatures)));
+  return renewal;
 }
 
 bool Signer::may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const {
-  return facts.algorithm == key_.algorithm() && facts.key_tag == key_.tag() &&
-         facts.original_ttl == covered.ttl && facts.expiration - times_.renewal > now;
+  const auto signers = keys_.signers_of(covered.type);
+  return facts.original_ttl == covered.ttl && facts.expiration - times_.renewal > now &&
+         std::ranges::any_of(signers, [&](const ZoneKey* key) {
+           return facts.algorithm == key->algorithm() && facts.key_tag == key->tag();
+         });
 }
 
-void Signer::watch(const ZoneVersion& version, WallTime now) {
-  version.for_each([&](const wire::Name& owner, const RRset& rrset) {
-    if (rrset.type == RRType::rrsig) watch(owner, rrset, now);
+void Signer::look_through(const ZoneVersion& version, WallTime now) {
+  schedule_.clear();
+  backlog_.clear();
+  backlog_at_ = 0;
+  const auto wanted = keys_.key_rrsets(version.apex());
+  keys_pending_ = std::ranges::any_of(wanted, [&](const RRset& rrset) {
+    const RRset* present = version.find(version.apex(), rrset.type);
+    return !present || *present != rrset;
   });
+  for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
+    if (node->rrsets().empty()) continue;
+    if (!is_complete(version, *node, now)) {
+      backlog_.push_back(node->owner());
+      continue;
+    }
+    if (const RRset* signatures = node->find(RRType::rrsig)) watch(node->owner(), *signatures, now);
+  }
+  // In their order, so that a portion of a new chain touches one NSEC more than it makes.
+  std::sort(backlog_.begin(), backlog_.end());
 }
 
 void Signer::watch(const ChangeSet& change, WallTime now) {
@@ -198,31 +260,39 @@ void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime no
   if (first_end) schedule_.add(owner, *first_end - times_.renewal);
 }
 
-bool Signer::has_work(const ZoneVersion& version, WallTime now) const {
-  const RRset* dnskey = version.find(version.apex(), RRType::dnskey);
-  if (!dnskey || dnskey->rdatas != std::vector<Bytes>{key_.dnskey()}) return true;
-  for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();)
-    if (!is_complete(version, node->owner(), now)) return true;
-  return false;
+std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime now,
+                                         std::size_t most) {
+  if (!has_backlog()) {
+    backlog_.clear();
+    backlog_at_ = 0;
+    return schedule_.take_due(now, most);
+  }
+  const std::size_t count = std::min(most, backlog_.size() - backlog_at_);
+  const auto first = backlog_.begin() + static_cast<std::ptrdiff_t>(backlog_at_);
+  std::vector<wire::Name> portion(first, first + static_cast<std::ptrdiff_t>(count));
+  backlog_at_ += count;
+  if (portion.empty()) portion.push_back(version.apex());
+  return portion;
 }
 
-bool Signer::is_complete(const ZoneVersion& version, const wire::Name& owner, WallTime now) const {
-  const ZoneNode& node = *version.node(owner);
-  const Authority authority = authority_over(version, owner);
+bool Signer::is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const {
+  const Authority authority = authority_over(version, node.owner());
   if (authority == Authority::none) return !node.find(RRType::nsec) && !node.find(RRType::rrsig);
   const RRset* signatures = node.find(RRType::rrsig);
   if (!signatures || !node.find(RRType::nsec)) return false;
-  std::set<RRType> good;
+  std::set<std::pair<RRType, std::uint16_t>> good;
   for (const Bytes& rdata : signatures->rdatas) {
     const auto facts = read_rrsig(rdata, now);
     const RRset* covered = facts ? node.find(facts->covered) : nullptr;
     if (!covered || !may_stay(*facts, *covered, now)) return false;
-    good.insert(facts->covered);
+    good.emplace(facts->covered, facts->key_tag);
   }
-  return std::all_of(node.rrsets().begin(), node.rrsets().end(), [&](const RRset& rrset) {
-    const bool is_parents = rrset.type == RRType::nsec || rrset.type == RRType::ds;
-    return rrset.type == RRType::rrsig || (authority == Authority::cut && !is_parents) ||
-           good.contains(rrset.type);
+  return std::ranges::all_of(node.rrsets(), [&](const RRset& rrset) {
+    if (!is_signed_type(rrset.type, authority)) return true;
+    const auto signers = keys_.signers_of(rrset.type);
+    return std::ranges::all_of(signers, [&](const ZoneKey* key) {
+      return good.contains({rrset.type, key->tag()});
+    });
   });
 }
 

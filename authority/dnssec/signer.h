@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -7,58 +8,74 @@
 #include <utility>
 #include <vector>
 
+#include "authority/dnssec/key_set.h"
 #include "authority/dnssec/rrsig.h"
 #include "authority/dnssec/signature_schedule.h"
-#include "authority/dnssec/zone_key.h"
 #include "authority/zone/change_set.h"
 #include "authority/zone/zone_version.h"
 
 namespace mutua::authority {
 
-// Keeps a zone signed: DNSKEY, a chain of NSEC and an RRSIG for each RRset that the zone speaks for.
-// Costs O(change), but for a zone cut that comes or goes: the names below it change hands, and are
-// searched for in the whole zone. Not thread-safe; belongs to the writer.
+// Keeps a zone signed: the key RRsets, a chain of NSEC and the RRSIGs of each RRset that the zone
+// speaks for. Costs O(change), but for a zone cut that comes or goes: the names below it change
+// hands, and are searched for in the whole zone. Signs on all processors where there is much to sign.
+// Not thread-safe; belongs to the writer.
+//
+// Large work is done in portions between updates: what look_through() finds to be done waits in a
+// backlog that take_due() hands out in the order of the names. A zone that was never signed gets its
+// DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
 class Signer {
  public:
-  Signer(ZoneKey key, SignatureTimes times) : key_(std::move(key)), times_(times) {}
+  Signer(KeySet keys, SignatureTimes times) : keys_(std::move(keys)), times_(times) {}
 
-  // The changes that make `next` a signed version, where `change` led from `base`, which was signed
-  // (or not at all), to it. Names of `look_at`, too, are looked through for signatures to renew.
+  // The changes that make `next` a signed version, where `change` led from `base`, which this
+  // signer left so, to it. Names of `look_at`, too, are looked through for signatures to renew.
   std::vector<RRsetChange> sign(const ZoneVersion& base, const ZoneVersion& next,
                                 const ChangeSet& change, const std::vector<wire::Name>& look_at,
                                 WallTime now);
 
-  // What is to be looked at: everything, at the start; afterwards what is due.
-  std::vector<wire::Name> all_names(const ZoneVersion& version) const;
+  // Other keys, or other duties of the same. To be followed by look_through().
+  void set_keys(KeySet keys) { keys_ = std::move(keys); }
+  // Finds in the whole version what is missing, wrong or due, and when the rest will be.
+  void look_through(const ZoneVersion& version, WallTime now);
+
+  // While there is a backlog, the next portion is due now.
+  bool has_backlog() const { return keys_pending_ || backlog_at_ < backlog_.size(); }
+  struct Progress {
+    std::size_t done, total;  // names
+  };
+  Progress progress() const { return {backlog_at_, backlog_.size()}; }
   std::optional<WallTime> next_due() const { return schedule_.next_due(); }
-  std::vector<wire::Name> take_due(WallTime now, std::size_t most) {
-    return schedule_.take_due(now, most);
-  }
-  // Takes note of the signatures of a version that has nothing to do.
-  void watch(const ZoneVersion& version, WallTime now);
-  // The same for the signatures that another authority has made.
+  // Takes note of the signatures that another authority has made.
   void watch(const ChangeSet& change, WallTime now);
-  // Whether anything is missing or due: then everything is to be looked at.
-  bool has_work(const ZoneVersion& version, WallTime now) const;
+  // What is to be looked at in the next sign(). Never empty while there is a backlog.
+  std::vector<wire::Name> take_due(const ZoneVersion& version, WallTime now, std::size_t most);
 
  private:
   // The types at each name whose signatures no longer hold.
   using Touched = std::map<wire::Name, std::set<wire::RRType>>;
+  using Wanted = std::map<wire::RRType, const RRset*>;
   class Changes;
+  struct Renewal;
+  struct Task;
 
   static Touched touched_by(const ZoneVersion& base, const ZoneVersion& next,
                             const ChangeSet& change, const std::vector<wire::Name>& look_at);
-  void put_dnskey(Touched& touched, Changes& changes) const;
+  void put_keys(Touched& touched, Changes& changes);
   static void renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes);
-  void renew_signatures(const wire::Name& owner, const std::set<wire::RRType>& changed,
-                        WallTime now, Changes& changes);
   void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
+  void renew_signatures(const Touched& touched, WallTime now, Changes& changes);
+  Renewal plan(const wire::Name& owner, const std::set<wire::RRType>& changed, WallTime now,
+               const Changes& changes, std::vector<Task>& tasks);
   bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
-  bool is_complete(const ZoneVersion& version, const wire::Name& owner, WallTime now) const;
+  bool is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const;
 
-  ZoneKey key_;
+  KeySet keys_;
   SignatureTimes times_;
   SignatureSchedule schedule_;
+  std::vector<wire::Name> backlog_;
+  std::size_t backlog_at_ = 0;
+  bool keys_pending_ = false;  // the key RRsets of the zone are not those of the keys
 };
 
 }  // namespace mutua::authority

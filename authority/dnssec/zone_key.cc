@@ -2,15 +2,15 @@
 
 #include <utility>
 
-#include "base/encoding.h"
 #include "trust/digest.h"
+#include "wire/presentation.h"
 #include "wire/rdata.h"
 
 namespace mutua::authority {
 namespace {
 
 constexpr std::uint16_t kZoneKeyFlags = 257;  // ZONE and SEP
-constexpr unsigned kSha256Digest = 2;         // RFC 4509
+constexpr std::uint8_t kSha256Digest = 2;     // RFC 4509
 
 Bytes dnskey_of(const trust::PublicKey& key) {
   return wire::make_key(
@@ -22,24 +22,23 @@ Bytes dnskey_of(const trust::PublicKey& key) {
 ZoneKey::ZoneKey(trust::PrivateKey key)
     : key_(std::move(key)), dnskey_(dnskey_of(key_.public_key())), tag_(wire::key_tag(dnskey_)) {}
 
-Result<ZoneKey> ZoneKey::load_or_create(const std::filesystem::path& path,
-                                        trust::Algorithm algorithm) {
-  std::error_code problem;
-  if (std::filesystem::exists(path, problem)) return ZoneKey(TRY(trust::PrivateKey::load(path)));
-  auto key = TRY(trust::PrivateKey::generate(algorithm));
-  TRY(key.save(path));
-  return ZoneKey(std::move(key));
-}
-
 std::uint8_t ZoneKey::algorithm() const {
   return static_cast<std::uint8_t>(key_.public_key().algorithm());
 }
 
-std::string ZoneKey::ds_text(const wire::Name& zone) const {
+Bytes ZoneKey::ds(const wire::Name& zone) const {
   Bytes covered = to_bytes(zone.lowered().wire());
   append(covered, dnskey_);
-  return zone.to_text() + " IN DS " + std::to_string(tag_) + " " + std::to_string(algorithm()) +
-         " " + std::to_string(kSha256Digest) + " " + trust::sha256(covered).hex();
+  Bytes rdata;
+  append_u16(rdata, tag_);
+  append_u8(rdata, algorithm());
+  append_u8(rdata, kSha256Digest);
+  append(rdata, trust::sha256(covered).octets());
+  return rdata;
+}
+
+std::string ZoneKey::ds_text(const wire::Name& zone) const {
+  return zone.to_text() + " IN DS " + wire::rdata_to_text(wire::RRType::ds, ds(zone));
 }
 
 }  // namespace mutua::authority

@@ -11,21 +11,22 @@
 
 namespace mutua::authority {
 
-// The one key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
+constexpr std::uint32_t kKeyTtl = 3600;  // seconds: of DNSKEY, CDS and CDNSKEY
+
+// A key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
 class ZoneKey {
  public:
   explicit ZoneKey(trust::PrivateKey key);
 
-  // The key in this file (PKCS#8 PEM, mode 0600), or a new one that is put there.
-  static Result<ZoneKey> load_or_create(const std::filesystem::path& path,
-                                        trust::Algorithm algorithm);
-
   const Bytes& dnskey() const { return dnskey_; }  // RDATA, RFC 4034 section 2
   std::uint16_t tag() const { return tag_; }
   std::uint8_t algorithm() const;
-  // The record for the zone above, with a SHA-256 digest: "fed.example. IN DS …".
+  // RDATA for the zone above, with a SHA-256 digest (RFC 4509), and the whole record:
+  // "fed.example. IN DS …".
+  Bytes ds(const wire::Name& zone) const;
   std::string ds_text(const wire::Name& zone) const;
 
+  Result<void> save(const std::filesystem::path& path) const { return key_.save(path); }
   Bytes sign(BytesView message) const { return key_.sign(message); }
 
  private:

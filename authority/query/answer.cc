@@ -412,6 +412,10 @@ Answered Answering::finish(Transport transport, Recursion recursion, std::span<s
             rejected.size};
   }
 
+  if (is_in_zone_ && version_->is_expired()) {
+    writer.set_extended_error(wire::ExtendedError::not_ready);
+    return respond(Rcode::servfail);
+  }
   if (is_in_zone_) {
     const Proof proof = request.dnssec_ok ? Proof::wanted : Proof::unwanted;
     const BytesView question_name = request.question.first(request.name.size());

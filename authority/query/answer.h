@@ -28,7 +28,7 @@ struct Answered {
     not_ours,  // the same, a REFUSED; or ask upstream instead, where RD is set and recursion offered
     transfer,  // the same, a REFUSED, to AXFR or IXFR by TCP; or the zone, where the asker may have it
     to_sign,  // the same, to a message that ends with a TSIG: the response must have one, too
-    update,   // RFC 2136: hand it to the write side; nothing was written
+    update,   // UPDATE or NOTIFY: hand it to the write side; nothing was written
   };
   Kind kind;
   std::size_t size;
@@ -44,6 +44,7 @@ struct Answered {
 //    REFUSED.
 //  - Responses by UDP have at most 1232 octets, and no more than the client takes; what does not
 //    fit is left out with TC set.
+//  - A zone that has expired (a secondary's): SERVFAIL.
 //  - A name outside the zone is looked for at <name>.lookaside.<apex> first, where that exists.
 //
 // In steps, so that many messages wait for memory together: begin() reads the message, advance()

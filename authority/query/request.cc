@@ -110,7 +110,8 @@ void parse_request(BytesView message, Request& request) {
   request.opcode = message[2] >> 3 & 15;
   request.recursion_desired = (message[2] & 0x01) != 0;
   request.checking_disabled = (message[3] & 0x10) != 0;
-  if (request.opcode == static_cast<std::uint8_t>(wire::Opcode::update))
+  if (request.opcode == static_cast<std::uint8_t>(wire::Opcode::update) ||
+      request.opcode == static_cast<std::uint8_t>(wire::Opcode::notify))
     request.kind = RequestKind::update;
   else if (request.opcode != static_cast<std::uint8_t>(wire::Opcode::query))
     request.kind = RequestKind::other;

@@ -14,7 +14,7 @@ enum class RequestKind {
   malformed,  // FORMERR
   query,      // a standard query with one question
   cookie,     // a query without question that asks for a server cookie (RFC 7873 section 5.4)
-  update,     // RFC 2136: the write side's; only the header was read
+  update,     // RFC 2136, and NOTIFY: the write side's; only the header was read
   other,      // an opcode that is not served: NOTIMP
 };
 

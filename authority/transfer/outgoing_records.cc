@@ -25,7 +25,7 @@ class WholeZone final : public OutgoingRecords {
       if (rrset_ < rrsets_.size()) {
         const RRset& rrset = rrsets_[rrset_];
         const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
-        if (!is_at_end) return record_of(rrset, rrset.rdatas[rdata_++]);
+        if (!is_at_end) return next_of(rrset);
         ++rrset_;
         rdata_ = 0;
         continue;
@@ -41,7 +41,8 @@ class WholeZone final : public OutgoingRecords {
   }
 
  private:
-  OutgoingRecord record_of(const RRset& rrset, BytesView rdata) const {
+  OutgoingRecord next_of(const RRset& rrset) {
+    const Bytes& rdata = rrset.rdatas[rdata_++];
     return {owner_, rrset.type, ttl_of(rrset, rdata), rdata};
   }
 

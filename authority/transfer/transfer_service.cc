@@ -114,6 +114,8 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
   if (!permits(config_.rules, source, tls, key))
     return refuse(request, {Rcode::refused, ExtendedError::prohibited, "not to you"});
   const auto version = catalog_.current();
+  if (version->is_expired())
+    return refuse(request, {Rcode::servfail, ExtendedError::not_ready, "the zone has expired"});
   if (question.name != version->apex())
     return refuse(request,
                   {Rcode::notauth, ExtendedError::not_authoritative, "not a zone of ours"});

@@ -99,12 +99,16 @@ void add(const Record& record, ZoneDraft& draft) {
   }
 }
 
-// Sections 3.4.2.3: SOA and NS of the apex stay.
+// What the zone cannot be without, and what only its signer makes.
+bool stays_at_apex(RRType type) {
+  return type == RRType::soa || type == RRType::ns || type == RRType::dnskey ||
+         type == RRType::cds || type == RRType::cdnskey;
+}
+
+// Section 3.4.2.3; RFC 3007 section 4.4 for the keys.
 void remove_rrsets(const Record& record, ZoneDraft& draft) {
   const bool is_apex = record.owner == draft.version().apex();
-  const auto removable = [&](RRType type) {
-    return !is_apex || (type != RRType::soa && type != RRType::ns);
-  };
+  const auto removable = [&](RRType type) { return !is_apex || !stays_at_apex(type); };
   if (record.type != RRType::any) {
     if (removable(record.type)) draft.remove(record.owner, record.type);
     return;

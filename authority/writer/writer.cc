@@ -122,6 +122,7 @@ std::vector<UpdateRequest> Writer::State::take_group() {
 }
 
 milliseconds Writer::State::time_to_next_lapse() const {
+  if (core.has_backlog()) return milliseconds(0);
   const auto due = core.next_due();
   if (!due) return kLongestWait;
   return std::clamp(std::chrono::duration_cast<milliseconds>(*due - clock.wall_now()),

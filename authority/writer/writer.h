@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -8,8 +9,8 @@
 #include <vector>
 
 #include "authority/access/tsig_key.h"
+#include "authority/dnssec/key_keeper.h"
 #include "authority/dnssec/rrsig.h"
-#include "authority/dnssec/zone_key.h"
 #include "authority/federation/policy.h"
 #include "authority/store/zone_store.h"
 #include "authority/zone/catalog.h"
@@ -32,10 +33,23 @@ struct UpdateRequest {
   std::function<void(Bytes)> reply;
 };
 
+// What becomes of a zone that is signed already where no keys are configured: its signatures would
+// go stale with the first change.
+enum class WithoutKeys {
+  refuse,  // the writer does not start, and says what to do
+  keep,    // they are data like any other: the zone was signed elsewhere and does not change here
+  remove,  // the zone is made an unsigned one
+};
+
 struct WriterConfig {
   std::vector<TsigKey> tsig_keys;
-  std::optional<ZoneKey> zone_key;  // the zone is signed with it; nothing: DNSSEC is left alone
+  KeyKeeper* keys =
+      nullptr;  // the zone is signed with them; outlives the writer, which alone uses it
+  WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
+  // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole
+  // zone, and updates wait for it. Whatever changes the zone takes the old one out. Nothing: none.
+  std::optional<std::chrono::milliseconds> digest_pause;
   FederationPolicy federation;
   std::size_t queue_limit = 4096;  // requests that wait; one source gets a quarter of it
   std::size_t group_limit = 64;    // requests that share one durable commit
@@ -46,8 +60,9 @@ struct WriterConfig {
 
 // The only mutator of the zone. One thread takes the requests in order: parse, authenticate,
 // permit, update, derive the served lists, sign, commit durably, publish, reply. Leases lapse and
-// signatures are renewed on the same thread, by the wall clock. Whatever waits is grouped into one durable commit; each update stays
-// atomic by itself and has its own serial.
+// signatures are renewed on the same thread, by the wall clock; where many are to be made (the first
+// signing of a zone), a portion at a time, with updates between. Whatever waits is grouped into one
+// durable commit; each update stays atomic by itself and has its own serial.
 //
 // Where a commit fails, everything in memory is taken from the store again and the requests of the
 // group are answered SERVFAIL: what was published was always durable before.

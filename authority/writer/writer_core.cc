@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "authority/access/policy.h"
+#include "authority/dnssec/unsign.h"
+#include "authority/dnssec/zone_digest.h"
 #include "authority/federation/derive.h"
 #include "base/log.h"
 
@@ -12,10 +14,12 @@ namespace mutua::authority {
 namespace {
 
 constexpr std::size_t kLapsesAtOnce = 1000;   // one change set each
-constexpr std::size_t kRenewalsAtOnce = 100;  // names: a few milliseconds of signing
+constexpr std::size_t kRenewalsAtOnce = 256;  // names: ten to twenty milliseconds of signing
 constexpr std::chrono::seconds kRecoveryPause(1);
 // How often everything is decided anew because another authority was faster. With turns that is rare.
 constexpr unsigned kMostAttempts = 4;
+constexpr std::chrono::seconds kReportPause(1);
+constexpr std::chrono::milliseconds kKeyPause(900);  // the writer wakes once a second, at least
 
 Refusal out_of_order() {
   return {wire::Rcode::servfail, wire::ExtendedError::other, "the zone could not be stored"};
@@ -77,7 +81,7 @@ Result<WriterCore::State> WriterCore::load() const {
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays, now());
   state.index = FederationIndex(*state.version);
-  if (config_.zone_key) state.signer.emplace(*config_.zone_key, config_.signature_times);
+  if (config_.keys) state.signer.emplace(config_.keys->on_duty(), config_.signature_times);
   return state;
 }
 
@@ -95,13 +99,7 @@ Result<CommitOutcome> WriterCore::recover_once() {
   TRY(read_history());
   Transaction transaction;
   TRY(pass_published_serial(transaction));
-  if (state_.signer) {
-    const auto names = state_.signer->all_names(*state_.version);
-    if (state_.signer->has_work(*state_.version, clock_.wall_now()))
-      TRY(sign_anew(names, transaction));
-    else
-      state_.signer->watch(*state_.version, clock_.wall_now());
-  }
+  TRY(state_.signer ? begin_signing(transaction) : end_signing(transaction));
   TRY(lapse_due(transaction));
   TRY(refresh_served_lists(transaction));
   state_.replay_guard.forget_expired(now(), transaction);
@@ -177,20 +175,109 @@ Result<void> WriterCore::lapse_due(Transaction& transaction) {
   }
 }
 
-Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
-  if (!state_.signer) return {};
-  const auto names = state_.signer->take_due(clock_.wall_now(), kRenewalsAtOnce);
-  if (names.empty()) return {};
-  return sign_anew(names, transaction);
+bool WriterCore::has_backlog() const {
+  return healthy_ && !store_is_away_ && state_.signer && state_.signer->has_backlog();
+}
+
+// The first portion at once, so that a small zone is signed before anybody sees it.
+Result<void> WriterCore::begin_signing(Transaction& transaction) {
+  state_.signer->look_through(*state_.version, clock_.wall_now());
+  return sign_what_is_due(transaction);
+}
+
+Result<void> WriterCore::end_signing(Transaction& transaction) {
+  if (config_.without_keys == WithoutKeys::keep || !has_dnssec_records(*state_.version)) return {};
+  const std::string zone = state_.version->apex().to_text();
+  if (config_.without_keys == WithoutKeys::refuse)
+    return errorf(
+        "%s is signed, but no dnssec_keys are configured: its signatures would go stale. Name "
+        "them; or, once the DS has been gone from the zone above for its TTL, say dnssec = remove; "
+        "or dnssec = keep where the zone was signed elsewhere and does not change here",
+        zone.c_str());
+  ZoneDraft draft(*state_.version);
+  for (const RRsetChange& change : remove_dnssec_records(*state_.version))
+    draft.remove(change.owner, change.type);
+  TRY(take_up(draft.finish(), transaction));
+  log::info("dnssec.removed", {{"zone", zone}, {"serial", state_.version->serial()}});
+  return {};
 }
 
 // One step of the zone in which nothing but the serial and signatures changes.
-Result<void> WriterCore::sign_anew(const std::vector<wire::Name>& names, Transaction& transaction) {
+Result<void> WriterCore::sign_what_is_due(Transaction& transaction) {
+  if (!state_.signer) return {};
+  const auto names = state_.signer->take_due(*state_.version, clock_.wall_now(), kRenewalsAtOnce);
+  if (names.empty()) return {};
   ZoneDraft draft(*state_.version);
   draft.raise_serial();
   TRY(take_up(draft.finish(), transaction, names));
-  log::info("zone.signed", {{"zone", state_.version->apex().to_text()}, {"names", names.size()}});
+  report_signing();
   return {};
+}
+
+// On the version that is stored and published: what the keepers of caches can have seen.
+void WriterCore::tend_keys() {
+  const SteadyTime now = clock_.steady_now();
+  if (!state_.signer || now < next_key_tick_) return;
+  next_key_tick_ = now + kKeyPause;
+  if (!config_.keys->tick(*state_.version, !state_.signer->has_backlog())) return;
+  state_.signer->set_keys(config_.keys->on_duty());
+  state_.signer->look_through(*state_.version, clock_.wall_now());
+}
+
+// A quiet zone without a digest, of which the last was made long enough ago.
+bool WriterCore::is_digest_due() const {
+  return config_.digest_pause && healthy_ && !has_backlog() &&
+         clock_.steady_now() >= next_digest_ &&
+         !state_.version->find(state_.version->apex(), wire::RRType::zonemd);
+}
+
+// A digest costs as much as the whole zone is large. However short the configured pause, at most a
+// twentieth of the writer's time goes into digests.
+Result<void> WriterCore::add_digest(Transaction& transaction) {
+  constexpr int kLargestShare = 20;
+  const SteadyTime begin = clock_.steady_now();
+  ChangeSet change = TRY(with_digest());
+  state_.version = TRY(state_.version->apply(change));
+  transaction.changes.push_back(std::move(change));
+  const auto cost = std::chrono::ceil<std::chrono::milliseconds>(clock_.steady_now() - begin);
+  next_digest_ = clock_.steady_now() + std::max(*config_.digest_pause, kLargestShare * cost);
+  log::info("zonemd.made", {{"zone", state_.version->apex().to_text()},
+                            {"serial", state_.version->serial()},
+                            {"milliseconds", cost.count()}});
+  return {};
+}
+
+// One step with nothing but a new serial and its digest. The digest covers the signatures of that
+// step, all but its own: at first a placeholder stands there, so that everything else is final.
+Result<ChangeSet> WriterCore::with_digest() {
+  const ZoneVersion& base = *state_.version;
+  const wire::Name& apex = base.apex();
+  ZoneDraft draft(base);
+  draft.raise_serial();
+  ChangeSet change = draft.finish();
+  const auto raised = TRY(base.apply(change));
+  change.changes.push_back({apex, wire::RRType::zonemd, std::nullopt,
+                            make_zonemd(*raised, Bytes(trust::Sha384::kSize))});
+  const auto unsigned_step = TRY(base.apply(change));
+  change = sign(base, *unsigned_step, std::move(change), {});
+  const auto held = TRY(base.apply(change));  // final, but for the digest and its signature
+  ChangeSet last{change.to, change.to, {}};
+  last.changes.push_back({apex, wire::RRType::zonemd, *held->find(apex, wire::RRType::zonemd),
+                          make_zonemd(*held, zone_digest(*held))});
+  const auto digested = TRY(held->apply(last));
+  last = sign(*held, *digested, std::move(last), {});
+  return combine(std::move(change), std::move(last.changes));
+}
+
+void WriterCore::report_signing() {
+  const auto [done, total] = state_.signer->progress();
+  const SteadyTime now = clock_.steady_now();
+  if (total == 0 || (state_.signer->has_backlog() && next_report_ && now < *next_report_)) return;
+  next_report_ = now + kReportPause;
+  log::info("dnssec.signing", {{"zone", state_.version->apex().to_text()},
+                               {"serial", state_.version->serial()},
+                               {"count", done},
+                               {"total", total}});
 }
 
 void WriterCore::fail(const Error& error) {
@@ -225,6 +312,7 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
 std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest> requests,
                                                       std::vector<Pending>& pending) {
   if (!healthy_) try_to_recover();
+  if (healthy_) tend_keys();
   const bool is_to_write = has_work(requests);
   may_write_ =
       healthy_ && catch_up(is_to_write ? store_.take_turn() : store_.follow()) && is_to_write;
@@ -236,6 +324,9 @@ std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest>
   if (may_write_) {
     if (auto done = sign_what_is_due(group.transaction); !done.ok()) fail(done.error());
   }
+  if (may_write_ && requests.empty() && is_digest_due()) {
+    if (auto done = add_digest(group.transaction); !done.ok()) fail(done.error());
+  }
   for (UpdateRequest& request : requests) pending.push_back(take(std::move(request), group));
   const auto outcome = may_write_ ? commit(group.transaction, expected) : std::nullopt;
   store_.end_turn();
@@ -244,7 +335,8 @@ std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest>
 
 bool WriterCore::has_work(const std::vector<UpdateRequest>& requests) const {
   const auto due = next_due();
-  return !requests.empty() || (due && *due <= clock_.wall_now());
+  return !requests.empty() || (due && *due <= clock_.wall_now()) || has_backlog() ||
+         is_digest_due();
 }
 
 // False where the state is not the store's now. A store that is away leaves the state as it is.
@@ -431,14 +523,27 @@ Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
     change = combine(std::move(change), std::move(derived));
     next = TRY(state_.version->apply(change));
   }
+  // A digest of what the zone was would only mislead.
+  if (const RRset* digest = state_.version->find(next->apex(), wire::RRType::zonemd)) {
+    change =
+        combine(std::move(change), {{next->apex(), wire::RRType::zonemd, *digest, std::nullopt}});
+    next = TRY(state_.version->apply(change));
+  }
   if (state_.signer) {
-    auto made = state_.signer->sign(*state_.version, *next, change, look_at, clock_.wall_now());
-    change = combine(std::move(change), std::move(made));
+    change = sign(*state_.version, *next, std::move(change), look_at);
     next = TRY(state_.version->apply(change));
   }
   state_.version = std::move(next);
   transaction.changes.push_back(std::move(change));
   return {};
+}
+
+// The change that led from `base` to `next`, and what it takes that the zone is signed then.
+ChangeSet WriterCore::sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
+                           const std::vector<wire::Name>& look_at) {
+  if (!state_.signer) return change;
+  auto made = state_.signer->sign(base, next, change, look_at, clock_.wall_now());
+  return combine(std::move(change), std::move(made));
 }
 
 void WriterCore::take_up(LeaseChanges changes, Transaction& transaction) {

@@ -36,6 +36,8 @@ class WriterCore {
   void process(std::vector<UpdateRequest> requests);
 
   std::optional<WallTime> next_due() const;
+  // There is more to be done at once, in portions: process() is to be called again.
+  bool has_backlog() const;
   Catalog& catalog() { return *catalog_; }
   const ChangeHistory& history() const { return history_; }
 
@@ -78,8 +80,16 @@ class WriterCore {
   void execute(const AuthenticatedRequest& request, UpdateAnswer& answer, Transaction& transaction);
   std::optional<Refusal> try_execute(const AuthenticatedRequest& request, UpdateAnswer& answer,
                                      Transaction& transaction);
+  Result<void> begin_signing(Transaction& transaction);
+  Result<void> end_signing(Transaction& transaction);
   Result<void> sign_what_is_due(Transaction& transaction);
-  Result<void> sign_anew(const std::vector<wire::Name>& names, Transaction& transaction);
+  void report_signing();
+  void tend_keys();
+  bool is_digest_due() const;
+  Result<void> add_digest(Transaction& transaction);
+  Result<ChangeSet> with_digest();
+  ChangeSet sign(const ZoneVersion& base, const ZoneVersion& next, ChangeSet change,
+                 const std::vector<wire::Name>& look_at);
   Result<void> take_up(ChangeSet change, Transaction& transaction,
                        const std::vector<wire::Name>& look_at = {});
   void take_up(LeaseChanges changes, Transaction& transaction);
@@ -101,6 +111,8 @@ class WriterCore {
   bool may_write_ = false;      // and nobody has written since
   bool store_is_away_ = false;  // as the last step found it
   SteadyTime next_recovery_{};
+  SteadyTime next_key_tick_{}, next_digest_{};
+  std::optional<SteadyTime> next_report_;  // while a backlog of signatures is worked on
 };
 
 }  // namespace mutua::authority

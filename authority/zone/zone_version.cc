@@ -205,6 +205,7 @@ Result<void> ZoneVersion::settle() {
     return errorf("%s: a zone needs an NS at its apex", apex_.to_text().c_str());
   const wire::Soa parsed = TRY(wire::parse_soa(soa->rdatas.front()));
   serial_ = parsed.serial;
+  is_signed_ = !nsec_owners_.empty() && find(apex_, RRType::dnskey);
   negative_soa_rrset_ = *soa;
   negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
   const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
@@ -245,6 +246,12 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
     return errorf("apply to %s: the SOA says serial %u, the change %u", apex_.to_text().c_str(),
                   next->serial(), change.to);
   return next;
+}
+
+std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& version) {
+  std::unique_ptr<ZoneVersion> copy(new ZoneVersion(version));
+  copy->is_expired_ = true;
+  return copy;
 }
 
 void ZoneVersion::for_each(

@@ -31,6 +31,10 @@ class ZoneVersion {
   static Result<std::shared_ptr<const ZoneVersion>> create(wire::Name apex,
                                                            std::vector<OwnedRRset> rrsets);
 
+  // The same version, too old to be believed: it answers SERVFAIL, and is not transferred.
+  static std::shared_ptr<const ZoneVersion> expired(const ZoneVersion& version);
+  bool is_expired() const { return is_expired_; }
+
   const wire::Name& apex() const { return apex_; }
   const FoldedName& folded_apex() const { return folded_apex_; }
   std::uint32_t serial() const { return serial_; }
@@ -53,10 +57,10 @@ class ZoneVersion {
     return found ? found->find(type) : nullptr;
   }
 
-  // The names that own an NSEC (RFC 4034 section 4), in their order: empty where the zone is not
-  // signed.
+  // The names that own an NSEC (RFC 4034 section 4), in their order.
   const NameOrder& nsec_owners() const { return nsec_owners_; }
-  bool is_signed() const { return !nsec_owners_.empty(); }
+  // Whether answers may carry proofs: there are NSECs and the DNSKEY, which comes last and goes first.
+  bool is_signed() const { return is_signed_; }
 
   // The SOA as negative answers carry it: its TTL no larger than its MINIMUM (RFC 2308 section 3).
   const ReadyRRset& negative_soa() const {
@@ -90,6 +94,8 @@ class ZoneVersion {
   NameTrie<ZoneNode> nodes_;
   NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
   NameOrder nsec_owners_;
+  bool is_signed_ = false;
+  bool is_expired_ = false;
   RRset negative_soa_rrset_;
   Bytes negative_soa_;  // by make_ready
 };

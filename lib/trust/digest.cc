@@ -9,15 +9,32 @@
 
 namespace mutua::trust {
 
-struct Sha256::State {
-  State() : context(EVP_MD_CTX_new()) {
-    BASE_ASSERT(context && EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
-  }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-  ~State() { EVP_MD_CTX_free(context); }
+namespace {
 
-  EVP_MD_CTX* context;
+class HashContext {
+ public:
+  explicit HashContext(const EVP_MD* hash) : context_(EVP_MD_CTX_new()) {
+    BASE_ASSERT(context_ && EVP_DigestInit_ex(context_, hash, nullptr) == 1);
+  }
+  HashContext(const HashContext&) = delete;
+  HashContext& operator=(const HashContext&) = delete;
+  ~HashContext() { EVP_MD_CTX_free(context_); }
+
+  void update(BytesView bytes) {
+    BASE_ASSERT(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
+  }
+  void finish(std::uint8_t* octets) {
+    BASE_ASSERT(EVP_DigestFinal_ex(context_, octets, nullptr) == 1);
+  }
+
+ private:
+  EVP_MD_CTX* context_;
+};
+
+}  // namespace
+
+struct Sha256::State {
+  HashContext context{EVP_sha256()};
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {}
@@ -25,14 +42,29 @@ Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
-void Sha256::update(BytesView bytes) {
-  BASE_ASSERT(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
-}
+void Sha256::update(BytesView bytes) { state_->context.update(bytes); }
 
 Digest Sha256::finish() {
   std::array<std::uint8_t, 32> octets;
-  BASE_ASSERT(EVP_DigestFinal_ex(state_->context, octets.data(), nullptr) == 1);
+  state_->context.finish(octets.data());
   return Digest(octets);
+}
+
+struct Sha384::State {
+  HashContext context{EVP_sha384()};
+};
+
+Sha384::Sha384() : state_(std::make_unique<State>()) {}
+Sha384::~Sha384() = default;
+Sha384::Sha384(Sha384&&) noexcept = default;
+Sha384& Sha384::operator=(Sha384&&) noexcept = default;
+
+void Sha384::update(BytesView bytes) { state_->context.update(bytes); }
+
+Bytes Sha384::finish() {
+  Bytes octets(kSize);
+  state_->context.finish(octets.data());
+  return octets;
 }
 
 Digest sha256(BytesView bytes) {

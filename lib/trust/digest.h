@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +41,23 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
   void update(BytesView bytes);
   Digest finish();  // once; the object is spent afterwards
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// SHA-384 of a stream.
+class Sha384 {
+ public:
+  static constexpr std::size_t kSize = 48;
+
+  Sha384();
+  ~Sha384();
+  Sha384(Sha384&&) noexcept;
+  Sha384& operator=(Sha384&&) noexcept;
+  void update(BytesView bytes);
+  Bytes finish();  // once; the object is spent afterwards
 
  private:
   struct State;

@@ -27,6 +27,7 @@ enum class ExtendedError : std::uint16_t {  // RFC 8914 section 4
   stale_answer = 3,
   signature_expired = 7,
   signature_not_yet_valid = 8,
+  not_ready = 14,
   prohibited = 18,
   not_authoritative = 20,
   not_supported = 21,

@@ -78,7 +78,38 @@ void let_weight_decide_near_ties(std::vector<Judged>& order) {
   }
 }
 
+bool draws(double share, std::uint64_t seed) {
+  return static_cast<double>(mix(~seed) >> 11) * 0x1.0p-53 < share;
+}
+
+void let_another_be_tried(std::vector<Judged>& order, const std::vector<Health>& health) {
+  if (order.empty() || order.front().ranked.standing != Standing::measured) return;
+  const auto limit = 2 * *order.front().ranked.predicted;
+  auto chosen = order.begin();
+  for (auto one = order.begin() + 1; one != order.end(); ++one) {
+    if (one->priority != order.front().priority || one->ranked.standing != Standing::measured)
+      continue;
+    if (2 * *health[one->ranked.index].smoothed_rtt > limit) continue;
+    if (chosen == order.begin() ||
+        health[one->ranked.index].measured_at < health[chosen->ranked.index].measured_at)
+      chosen = one;
+  }
+  std::rotate(order.begin(), chosen, chosen + 1);
+}
+
 }  // namespace
+
+std::optional<std::size_t> stalest(const std::vector<Health>& health, SteadyTime now) {
+  std::optional<std::size_t> found;
+  const auto known_at = [&](std::size_t i) {
+    return std::max(health[i].measured_at, health[i].probed_at);
+  };
+  for (std::size_t i = 0; i < health.size(); ++i) {
+    if (!health[i].smoothed_rtt || health[i].is_held(now)) continue;
+    if (!found || known_at(i) < known_at(*found)) found = i;
+  }
+  return found;
+}
 
 std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double bandwidth,
                                          double octets) {
@@ -120,6 +151,7 @@ std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
   }
   std::sort(order.begin(), order.end(), goes_before);
   let_weight_decide_near_ties(order);
+  if (draws(policy.explore, seed)) let_another_be_tried(order, health);
   std::vector<Ranked> result;
   result.reserve(order.size());
   for (const Judged& judged : order) result.push_back(judged.ranked);

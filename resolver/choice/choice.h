@@ -15,6 +15,7 @@ struct Policy {
   double typical_octets = 200'000;          // the transfer that a prediction is about
   double assumed_bandwidth = 1'250'000;     // octets a second, where nobody is known to do better
   std::chrono::seconds revisit_after{600};  // a measurement older than this counts as none
+  double explore = 0.002;                   // of the connections try another peer than the best
 };
 
 enum class Standing { unvisited, measured, held };
@@ -36,9 +37,16 @@ struct Ranked {
 //  - Measured: the least predicted time first; of predictions within 10 % of the best, the greater
 //    weight first.
 //  - Held: the one whose hold ends first.
+//  - Every now and then (`explore`, drawn from `seed`), the measured peer of the best priority that was
+//    measured longest ago goes first, if its round trip alone does not take twice the best one's time:
+//    the only way to learn that a path has become better.
 std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
                          const std::vector<Health>& health, const Policy& policy,
                          std::uint64_t seed, SteadyTime now);
+
+// The peer to be probed next: of those that were measured and are not held, the one that was measured
+// or probed longest ago. PURE.
+std::optional<std::size_t> stalest(const std::vector<Health>& health, SteadyTime now);
 
 // srtt x (1 + rounds of slow start) + octets / bandwidth. Slow start begins with 10 segments of
 // 1460 octets (RFC 6928) and doubles until the window fills the path or the rest fits.

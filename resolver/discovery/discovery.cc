@@ -31,7 +31,8 @@ Discovery::Discovery(DiscoverySettings settings, Ask authority, const Clock& clo
       served_(settings_.cached_names) {}
 
 bool Discovery::is_concerned(const wire::Name& name) const {
-  return settings_.lookaside == Lookaside::yes || name.is_at_or_below(settings_.zone);
+  if (settings_.lookaside == Lookaside::yes || name.is_at_or_below(settings_.zone)) return true;
+  return settings_.lookaside == Lookaside::listed && settings_.is_listed(name);
 }
 
 template <typename Value, typename AskIt>

@@ -17,11 +17,17 @@ namespace mutua::resolver {
 // that the sender bounds. The callbacks of one Ask come one at a time, on any thread.
 using Ask = std::function<void(Bytes query, std::function<void(Result<Bytes>)> done)>;
 
-enum class Lookaside { no, yes };
+enum class Lookaside {
+  no,
+  yes,     // the authority is asked about every name
+  listed,  // and about those outside the zone that DiscoverySettings::is_listed
+};
 
 struct DiscoverySettings {
   wire::Name zone;
   Lookaside lookaside = Lookaside::no;
+  // Thread-safe; asked only where lookaside says so.
+  std::function<bool(const wire::Name&)> is_listed = [](const wire::Name&) { return false; };
   // Which addresses of the zone are connected to. A zone must not lead a browser into the client's
   // own machine (DNS rebinding), nor the relay into itself.
   std::function<bool(const SocketAddress&)> acceptable = [](const SocketAddress&) { return true; };
@@ -46,7 +52,7 @@ class Discovery {
   // `authority` and `clock` outlive this; so does this every question that it asked.
   Discovery(DiscoverySettings settings, Ask authority, const Clock& clock);
 
-  // Whether the authority is asked about `name` at all: at or below the zone, or lookaside.
+  // Whether the authority is asked about `name` at all: at or below the zone, or looked aside.
   bool is_concerned(const wire::Name& name) const;
 
   // Not held, without a question, where the authority is not concerned.

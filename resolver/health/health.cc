@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstHold{1000};
 constexpr std::chrono::milliseconds kLongestHold{300'000};
-constexpr double kBandwidthGain = 0.3;  // of one connection's best window
+constexpr double kBandwidthGain = 0.5;  // of the best window of a connection that carried
+constexpr double kLongFlow = 300'000;   // so many octets; of shorter ones in proportion
+constexpr double kOtherPath = 1.7;
 
 }  // namespace
 
@@ -30,11 +32,26 @@ Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now) {
   return health;
 }
 
-Health after_transfer(Health health, double octets_per_second, SteadyTime now) {
-  health.bandwidth = health.bandwidth ? (1 - kBandwidthGain) * *health.bandwidth +
-                                            kBandwidthGain * octets_per_second
-                                      : octets_per_second;
+Health after_transfer(Health health, double octets_per_second, std::uint64_t octets,
+                      SteadyTime now) {
+  const double gain = kBandwidthGain * std::min(1.0, static_cast<double>(octets) / kLongFlow);
+  health.bandwidth =
+      (1 - gain) * health.bandwidth.value_or(octets_per_second) + gain * octets_per_second;
   health.measured_at = now;
+  return health;
+}
+
+Health after_probe(Health health, std::chrono::microseconds rtt, SteadyTime now) {
+  health.probed_at = now;
+  if (!health.smoothed_rtt) return health;
+  const double known = static_cast<double>(health.smoothed_rtt->count());
+  const double change = static_cast<double>(rtt.count()) / known;
+  if (change > kOtherPath || change < 1 / kOtherPath) {
+    health.smoothed_rtt.reset();
+    health.bandwidth.reset();
+    return health;
+  }
+  health.smoothed_rtt = (7 * *health.smoothed_rtt + 3 * rtt) / 10;
   return health;
 }
 

@@ -17,6 +17,7 @@ struct Health {
   unsigned consecutive_failures = 0;
   SteadyTime held_until{};  // not chosen before, unless there is nobody else
   SteadyTime measured_at{};
+  SteadyTime probed_at{};
   SteadyTime used_at{};
   std::string last_failure;
 
@@ -30,8 +31,15 @@ Health after_attempt(Health health, SteadyTime now);
 // RFC 6298's gain of 1/8, but 1/2 while the sample halves or doubles the estimate: the path changed.
 Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now);
 
-// A window of at least max(4 RTT, 100 ms) carried `octets_per_second`, the largest of its connection.
-Health after_transfer(Health health, double octets_per_second, SteadyTime now);
+// A connection that carried `octets` had its best window (BandwidthMeter) at `octets_per_second`. It
+// weighs the more the longer it was: a short one has hardly left slow start.
+Health after_transfer(Health health, double octets_per_second, std::uint64_t octets,
+                      SteadyTime now);
+
+// A probe, not a visit: the peer took a connection that carried nothing. A round trip that is far from
+// what is known, by 1.7 times, tells of another path: what was measured is forgotten and the peer is
+// to be visited again.
+Health after_probe(Health health, std::chrono::microseconds rtt, SteadyTime now);
 
 // The peer gave an answer: it is no longer failing.
 Health after_success(Health health, SteadyTime now);

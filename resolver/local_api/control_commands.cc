@@ -101,11 +101,19 @@ Result<json::object> ControlCommands::lookup(const json::object& request) {
 }
 
 Result<json::object> ControlCommands::status() {
-  const auto names = TRY(wait_for<Names::Counts>("status", [&](auto done) {
-    parts_.loop.post([this, done] { done(parts_.names.counts()); });
+  struct OnLoop {
+    Names::Counts names;
+    std::size_t services_in_kernel;
+  };
+  const auto [names, services_in_kernel] = TRY(wait_for<OnLoop>("status", [&](auto done) {
+    parts_.loop.post([this, done] {
+      done(OnLoop{parts_.names.counts(), parts_.routes ? parts_.routes->count() : 0});
+    });
   }));
   const auto counts = parts_.discovery.counts();
-  return json::object{{"names", names.names},
+  return json::object{{"redirect", parts_.routes ? "kernel" : "relay"},
+                      {"services_in_kernel", services_in_kernel},
+                      {"names", names.names},
                       {"listeners", names.listeners},
                       {"connections", parts_.relay.connection_count()},
                       {"peers", parts_.health.size()},

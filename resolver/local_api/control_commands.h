@@ -7,6 +7,7 @@
 #include "resolver/event_loop/event_loop.h"
 #include "resolver/redirect/relay.h"
 #include "resolver/service/chooser.h"
+#include "resolver/service/connect_routes.h"
 #include "resolver/service/names.h"
 
 namespace mutua::resolver {
@@ -17,7 +18,7 @@ namespace mutua::resolver {
 //          "target","priority","weight","standing":"unvisited|measured|held","why","visits",
 //          "rtt_ms","bandwidth_mbit_s","predicted_ms","consecutive_failures","last_failure"}…]}
 //      the best candidate first; what was not measured is left out. A lookup is no visit.
-//   {"command":"status"} -> {"names","listeners","connections","peers","cached_descriptions",
+//   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","names","listeners","connections","peers","cached_descriptions",
 //                            "cached_lists","questions","failed_questions"}
 //   {"command":"flush"}  -> {} ; forgets the cached lists and what was measured.
 // handle() is called on any thread and waits at most 10 s for the loop.
@@ -31,6 +32,7 @@ class ControlCommands {
     Chooser& chooser;
     Names& names;
     Relay& relay;
+    const ConnectRoutes* routes;  // null: everything goes through the relay
   };
   explicit ControlCommands(Parts parts) : parts_(parts) {}
 

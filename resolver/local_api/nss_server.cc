@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -26,12 +27,14 @@ mutua_local_response empty_response(mutua_local_status status) {
   return response;
 }
 
-mutua_local_response found(const std::string& name, Ipv4 address, std::chrono::seconds ttl) {
+mutua_local_response found(const std::string& name, const SocketAddress& address,
+                           std::chrono::seconds ttl) {
   mutua_local_response response = empty_response(MUTUA_LOCAL_FOUND);
-  response.family = AF_INET;
+  response.family = static_cast<std::uint32_t>(address.family());
   response.ttl = static_cast<std::uint32_t>(ttl.count());
   response.address_count = 1;
-  store_u32(response.address[0], address.value);
+  const BytesView octets = address.address_octets();
+  std::copy(octets.begin(), octets.end(), response.address[0]);
   response.name_length = static_cast<std::uint32_t>(name.size());
   std::memcpy(response.name, name.data(),
               name.size());  // shorter than name[]: a Name has 255 octets
@@ -48,9 +51,9 @@ mutua_local_response response_to(const LookupAnswer& answer, const std::string& 
     case LookupAnswer::Status::found:
       break;
   }
-  if (family == AF_INET6 || name.size() >= MUTUA_LOCAL_NAME_SIZE)
+  if (name.size() >= MUTUA_LOCAL_NAME_SIZE || (family == AF_INET6 && !answer.ipv6))
     return empty_response(MUTUA_LOCAL_NO_DATA);
-  return found(name, answer.address, answer.ttl);
+  return found(name, family == AF_INET6 ? *answer.ipv6 : answer.address.with_port(0), answer.ttl);
 }
 
 bool somebody_answers_at(const sockaddr_un& address) {
@@ -133,8 +136,9 @@ class NssServer::Connection final : public EventLoop::Handler,
   }
 
   void answer_by_address() {
-    const Ipv4 address{load_u32(request_.address)};
-    const auto name = request_.family == AF_INET ? server_.names_.name_of(address) : std::nullopt;
+    const std::size_t size = request_.family == AF_INET ? 4 : 16;
+    const auto address = SocketAddress::from_octets(BytesView(request_.address, size), 0).value();
+    const auto name = server_.names_.name_of(address);
     if (!name || name->size() >= MUTUA_LOCAL_NAME_SIZE)
       return respond(empty_response(MUTUA_LOCAL_NOT_FOUND));
     respond(found(*name, address, std::chrono::seconds(60)));
@@ -142,11 +146,29 @@ class NssServer::Connection final : public EventLoop::Handler,
 
   void respond(const mutua_local_response& response) {
     // A response fits into the socket's buffer; a client that lets it fill up is not listening.
-    if (send(socket_.get(), &response, sizeof response, MSG_NOSIGNAL | MSG_DONTWAIT) !=
-        sizeof response) {
+    const bool wants_table = request_.table != server_.table_.identity();
+    if (send_with(response, wants_table ? server_.table_.descriptor() : -1) != sizeof response)
       return close();
-    }
     wait_for_request();
+  }
+
+  // `passed`: a descriptor for the module, or -1.
+  ssize_t send_with(const mutua_local_response& response, int passed) {
+    iovec part{const_cast<mutua_local_response*>(&response), sizeof response};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof passed)> control{};
+    if (passed >= 0) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof passed);
+      std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
+    }
+    return sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
 
   NssServer& server_;
@@ -158,7 +180,8 @@ class NssServer::Connection final : public EventLoop::Handler,
 };
 
 Result<std::unique_ptr<NssServer>> NssServer::create(const std::filesystem::path& path,
-                                                     EventLoop& loop, Names& names) {
+                                                     EventLoop& loop, Names& names,
+                                                     const NameTable& table) {
   const std::string what = "serve " + path.string();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -173,13 +196,19 @@ Result<std::unique_ptr<NssServer>> NssServer::create(const std::filesystem::path
       chmod(path.c_str(), 0666) != 0 || listen(socket.get(), SOMAXCONN) != 0) {
     return errno_error(errno, what);
   }
-  auto server = std::unique_ptr<NssServer>(new NssServer(path, std::move(socket), loop, names));
+  auto server =
+      std::unique_ptr<NssServer>(new NssServer(path, std::move(socket), loop, names, table));
   TRY(loop.add(server->socket_.get(), EPOLLIN, *server));
   return server;
 }
 
-NssServer::NssServer(std::filesystem::path path, UniqueFd socket, EventLoop& loop, Names& names)
-    : path_(std::move(path)), socket_(std::move(socket)), loop_(loop), names_(names) {}
+NssServer::NssServer(std::filesystem::path path, UniqueFd socket, EventLoop& loop, Names& names,
+                     const NameTable& table)
+    : path_(std::move(path)),
+      socket_(std::move(socket)),
+      loop_(loop),
+      names_(names),
+      table_(table) {}
 
 NssServer::~NssServer() {
   unlink(path_.c_str());

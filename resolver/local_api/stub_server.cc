@@ -223,11 +223,12 @@ bool StubServer::handle(BytesView message, bool over_udp, Reply reply) {
     reply(over_udp ? truncated(query, response) : std::move(response));
   };
   const bool synthetic = request.kind == StubRequest::Kind::reverse &&
-                         sources_.names.is_synthetic(request.reverse_address);
+                         sources_.names.is_synthetic(request.reverse_address.with_port(0));
   if (request.kind == StubRequest::Kind::error) {
     finish(answer_error(request.message, request.rcode));
   } else if (synthetic) {
-    finish(answer_reverse(request.message, sources_.names.name_of(request.reverse_address)));
+    finish(answer_reverse(request.message,
+                          sources_.names.name_of(request.reverse_address.with_port(0))));
   } else if (request.kind == StubRequest::Kind::address) {
     lookup_or_pass_on(to_bytes(message), std::move(request.message), std::move(finish));
   } else {

@@ -34,7 +34,9 @@ class PeerChooser {
 
   virtual void attempted(const SocketAddress& peer) = 0;
   virtual void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) = 0;
-  virtual void measured_transfer(const SocketAddress& peer, double octets_per_second) = 0;
+  // The best window of a connection that received `octets`.
+  virtual void measured_transfer(const SocketAddress& peer, double octets_per_second,
+                                 std::uint64_t octets) = 0;
   virtual void succeeded(const SocketAddress& peer) = 0;
   virtual void failed(const SocketAddress& peer, const std::string& reason) = 0;
 };

@@ -17,6 +17,7 @@ namespace mutua::resolver {
 
 struct Relay::Listener {
   SocketAddress local;
+  bool is_gate = false;  // connections name their target by their own address
   Target target;
   std::atomic<SteadyTime::rep> used_at{0};
   std::atomic<std::size_t> connections{0};
@@ -36,14 +37,42 @@ void note_use(Relay::Listener& listener, SteadyTime now) {
   listener.used_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
 }
 
+// Which listener a gate's connection is for. Thread-safe.
+class Places {
+ public:
+  void add(const Relay::Handle& listener) {
+    const std::lock_guard lock(mutex_);
+    listeners_[listener->local] = listener;
+  }
+  void remove(const Relay::Handle& listener) {
+    const std::lock_guard lock(mutex_);
+    const auto found = listeners_.find(listener->local);
+    if (found != listeners_.end() && found->second == listener) listeners_.erase(found);
+  }
+  Relay::Handle find(int connection) const {
+    sockaddr_storage local{};
+    socklen_t size = sizeof local;
+    auto* address = reinterpret_cast<sockaddr*>(&local);
+    if (getsockname(connection, address, &size) != 0) return nullptr;
+    const std::lock_guard lock(mutex_);
+    const auto found = listeners_.find(SocketAddress::from_sockaddr(address, size));
+    return found == listeners_.end() ? nullptr : found->second;
+  }
+
+ private:
+  mutable std::mutex mutex_;  // guards the rest
+  std::map<SocketAddress, Relay::Handle> listeners_;
+};
+
 // One thread of the relay and all that lives on it.
 class RelayThread {
  public:
   RelayThread(std::unique_ptr<EventLoop> loop, const RelaySettings& settings, PeerChooser& chooser,
-              std::atomic<std::size_t>& connection_count)
+              const Places& places, std::atomic<std::size_t>& connection_count)
       : loop_(std::move(loop)),
         settings_(settings),
         chooser_(chooser),
+        places_(places),
         connection_count_(connection_count),
         pipes_(settings.pipes / settings.threads),
         context_{*loop_, pipes_, chooser_, settings_.tcp,
@@ -121,8 +150,6 @@ class RelayThread {
   };
 
   void accept_from(const Acceptor& acceptor) {
-    const Relay::Handle& listener = acceptor.listener;
-    note_use(*listener, loop_->now());
     for (int i = 0; i < kAcceptedInOneTurn; ++i) {
       UniqueFd client(
           accept4(acceptor.socket->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -130,12 +157,16 @@ class RelayThread {
         if (errno == EMFILE || errno == ENFILE) pause(acceptor);
         return;
       }
-      if (connection_count_.fetch_add(1) >= settings_.connections) {
+      const Relay::Handle listener =
+          acceptor.listener->is_gate ? places_.find(client.get()) : acceptor.listener;
+      const bool is_one_too_many = connection_count_.fetch_add(1) >= settings_.connections;
+      if (listener == nullptr || is_one_too_many) {
         connection_count_.fetch_sub(1);
         const linger at_once{1, 0};
         setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         continue;
       }
+      note_use(*listener, loop_->now());
       ++listener->connections;
       const auto connection =
           std::make_shared<TcpConnection>(context_, std::move(client), listener->target);
@@ -166,6 +197,7 @@ class RelayThread {
   const std::unique_ptr<EventLoop> loop_;
   const RelaySettings& settings_;
   PeerChooser& chooser_;
+  const Places& places_;
   std::atomic<std::size_t>& connection_count_;
   PipePool pipes_;
   std::size_t udp_sessions_ = 0;
@@ -184,51 +216,43 @@ class ThreadedRelay final : public Relay {
   Result<void> start(PeerChooser& chooser) {
     for (unsigned i = 0; i < settings_.threads; ++i) {
       auto loop = TRY(EventLoop::create());
-      threads_.push_back(
-          std::make_unique<RelayThread>(std::move(loop), settings_, chooser, connection_count_));
+      threads_.push_back(std::make_unique<RelayThread>(std::move(loop), settings_, chooser, places_,
+                                                       connection_count_));
     }
     for (auto& thread : threads_) thread->start();
     running_ = true;
     return {};
   }
 
+  Result<Gates> open_gates() override {
+    std::array<int, 2> descriptors{};
+    for (std::size_t i = 0; i < descriptors.size(); ++i) {
+      auto gate = std::make_shared<Listener>();
+      gate->local = SocketAddress::parse(i == 0 ? "127.0.0.1:0" : "[::1]:0").value();
+      gate->target.port.transport = Transport::tcp;
+      gate->is_gate = true;
+      TRY(listen_at(gate));
+      descriptors[i] = listening_.at(gate)->get();
+    }
+    has_gates_ = true;
+    return Gates{descriptors[0], descriptors[1]};
+  }
+
   Result<Handle> open(const SocketAddress& local, const Target& target) override {
-    const bool tcp = target.port.transport == Transport::tcp;
-    UniqueFd socket(::socket(local.family(),
-                             (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const std::string what = "listen on " + local.to_text() + "/" + (tcp ? "tcp" : "udp");
-    if (!socket) return errno_error(errno, what);
-    const int on = 1;
-    // TCP: connections of an earlier run of this daemon may linger in TIME-WAIT.
-    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    // What accept() gives inherits these.
-    if (tcp) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (bind(socket.get(), local.data(), local.size()) != 0) return errno_error(errno, what);
-    if (tcp && listen(socket.get(), kBacklog) != 0) return errno_error(errno, what);
     auto listener = std::make_shared<Listener>();
     listener->local = local;
     listener->target = target;
     note_use(*listener, std::chrono::steady_clock::now());
-    if (tcp) {
-      const auto shared = std::make_shared<const UniqueFd>(std::move(socket));
-      listening_[listener] = shared;
-      for (auto& thread : threads_) {
-        thread->loop().post(
-            [&thread = *thread, listener, shared] { thread.add_tcp(listener, shared); });
-      }
+    if (has_gates_ && target.port.transport == Transport::tcp) {
+      places_.add(listener);
     } else {
-      listener->udp_thread = next_udp_thread_++ % threads_.size();
-      RelayThread& thread = *threads_[listener->udp_thread];
-      thread.loop().post(
-          [&thread, listener, shared = std::make_shared<UniqueFd>(std::move(socket))] {
-            thread.add_udp(listener, std::move(*shared));
-          });
+      TRY(listen_at(listener));
     }
     return listener;
   }
 
   void close(const Handle& listener) override {
+    places_.remove(listener);
     // From here on nobody is queued, and the port may be bound again, though the threads let go of
     // the descriptor a little later.
     if (const auto socket = listening_.extract(listener); !socket.empty()) {
@@ -257,8 +281,48 @@ class ThreadedRelay final : public Relay {
   }
 
  private:
+  // Binds, and lets the threads take what comes.
+  Result<void> listen_at(const Handle& listener) {
+    const SocketAddress& local = listener->local;
+    const bool tcp = listener->target.port.transport == Transport::tcp;
+    UniqueFd socket(::socket(local.family(),
+                             (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const std::string what = "listen on " + local.to_text() + "/" + (tcp ? "tcp" : "udp");
+    if (!socket) return errno_error(errno, what);
+    const int on = 1;
+    // TCP: connections of an earlier run of this daemon may linger in TIME-WAIT.
+    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // What accept() gives inherits these.
+    if (tcp) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    // IPv6 does not take a local route for leave to bind.
+    if (local.family() == AF_INET6) {
+      setsockopt(socket.get(), SOL_IPV6, IPV6_FREEBIND, &on, sizeof on);
+    }
+    if (bind(socket.get(), local.data(), local.size()) != 0) return errno_error(errno, what);
+    if (tcp && listen(socket.get(), kBacklog) != 0) return errno_error(errno, what);
+    if (tcp) {
+      const auto shared = std::make_shared<const UniqueFd>(std::move(socket));
+      listening_[listener] = shared;
+      for (auto& thread : threads_) {
+        thread->loop().post(
+            [&thread = *thread, listener, shared] { thread.add_tcp(listener, shared); });
+      }
+    } else {
+      listener->udp_thread = next_udp_thread_++ % threads_.size();
+      RelayThread& thread = *threads_[listener->udp_thread];
+      thread.loop().post(
+          [&thread, listener, shared = std::make_shared<UniqueFd>(std::move(socket))] {
+            thread.add_udp(listener, std::move(*shared));
+          });
+    }
+    return {};
+  }
+
   const RelaySettings settings_;
   std::atomic<std::size_t> connection_count_{0};
+  Places places_;
+  bool has_gates_ = false;
   std::vector<std::unique_ptr<RelayThread>> threads_;
   std::map<Handle, ListeningSocket> listening_;  // TCP
   std::size_t next_udp_thread_ = 0;

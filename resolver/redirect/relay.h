@@ -33,6 +33,15 @@ class Relay {
   static Result<std::unique_ptr<Relay>> create(const RelaySettings& settings, PeerChooser& chooser);
   virtual ~Relay() = default;
 
+  // Two listening TCP sockets, one for each family, at addresses that do not matter: whoever brings
+  // the connections of all synthetic addresses there spares open() every bind() of TCP, and the
+  // conflicts with programs that have a port on all addresses. Connections that are for no open
+  // (address, port) are reset. Called once, before the first open(). The descriptors stay the relay's.
+  struct Gates {
+    int ipv4 = -1, ipv6 = -1;
+  };
+  virtual Result<Gates> open_gates() = 0;
+
   // Takes connections from now on. Fails where another program has the port, on this address or on
   // all addresses.
   virtual Result<Handle> open(const SocketAddress& local, const Target& target) = 0;

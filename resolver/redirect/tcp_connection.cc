@@ -355,7 +355,8 @@ void TcpConnection::retire_peer(bool reset) {
 void TcpConnection::end(bool reset_client, bool reset_peer) {
   if (stage_ == Stage::ended) return;
   if (stage_ == Stage::relaying) {
-    if (const auto rate = meter_->best()) context_.chooser.measured_transfer(peer(), *rate);
+    if (const auto rate = meter_->best())
+      context_.chooser.measured_transfer(peer(), *rate, meter_->total());
     if (const auto info = info_of(peer_->stream.fd.get()); info && info->tcpi_rtt > 0) {
       context_.chooser.measured_rtt(peer(), std::chrono::microseconds(info->tcpi_rtt));
     }

@@ -54,6 +54,7 @@ void Chooser::choose_fresh(const Target& target, std::function<void(std::optiona
 }
 
 void Chooser::attempted(const SocketAddress& peer) {
+  ++connections_;
   health_.update(
       peer, [&](Health health) { return after_attempt(std::move(health), clock_.steady_now()); });
 }
@@ -63,10 +64,28 @@ void Chooser::measured_rtt(const SocketAddress& peer, std::chrono::microseconds 
       peer, [&](Health health) { return after_rtt(std::move(health), rtt, clock_.steady_now()); });
 }
 
-void Chooser::measured_transfer(const SocketAddress& peer, double octets_per_second) {
+void Chooser::measured_transfer(const SocketAddress& peer, double octets_per_second,
+                                std::uint64_t octets) {
   health_.update(peer, [&](Health health) {
-    return after_transfer(std::move(health), octets_per_second, clock_.steady_now());
+    return after_transfer(std::move(health), octets_per_second, octets, clock_.steady_now());
   });
+}
+
+void Chooser::probed(const SocketAddress& peer, std::chrono::microseconds rtt) {
+  health_.update(peer, [&](Health health) {
+    return after_probe(std::move(health), rtt, clock_.steady_now());
+  });
+}
+
+std::vector<SocketAddress> Chooser::known(const Target& target) {
+  const auto host = wire::Name::parse(target.host);
+  const auto list = host ? discovery_.find_cached(*host, target.port) : std::nullopt;
+  return list && list->ok() ? addresses_of(***list) : std::vector<SocketAddress>();
+}
+
+std::optional<SocketAddress> Chooser::stalest_of(const std::vector<SocketAddress>& peers) const {
+  const auto index = stalest(health_.find(peers), clock_.steady_now());
+  return index ? std::optional(peers[*index]) : std::nullopt;
 }
 
 void Chooser::succeeded(const SocketAddress& peer) {
@@ -80,11 +99,30 @@ void Chooser::failed(const SocketAddress& peer, const std::string& reason) {
   });
 }
 
+std::vector<Chooser::Proven> Chooser::proven(const Target& target) {
+  const auto host = wire::Name::parse(target.host);
+  const auto known = host ? discovery_.find_cached(*host, target.port) : std::nullopt;
+  if (!known || !known->ok()) return {};
+  const std::vector<Candidate>& candidates = ***known;
+  const std::vector<Health> health = health_.find(addresses_of(candidates));
+  Policy policy = policy_;
+  policy.explore = 0;  // the order stands for many connections
+  std::vector<Proven> proven;
+  for (const Ranked& ranked : rank(candidates, health, policy, 0, clock_.steady_now())) {
+    const Health& one = health[ranked.index];
+    if (ranked.standing != Standing::measured || one.consecutive_failures > 0) break;
+    proven.push_back({candidates[ranked.index].address, *one.smoothed_rtt});
+  }
+  return proven;
+}
+
 std::vector<ExplainedCandidate> Chooser::explained(const std::vector<Candidate>& candidates) {
   const SteadyTime now = clock_.steady_now();
   const std::vector<Health> health = health_.find(addresses_of(candidates));
   std::vector<ExplainedCandidate> result;
-  for (const Ranked& ranked : rank(candidates, health, policy_, draws_.load(), now)) {
+  Policy policy = policy_;
+  policy.explore = 0;
+  for (const Ranked& ranked : rank(candidates, health, policy, draws_.load(), now)) {
     result.push_back({candidates[ranked.index], ranked, health[ranked.index],
                       explain(ranked, health[ranked.index], policy_, now)});
   }

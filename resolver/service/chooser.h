@@ -31,9 +31,31 @@ class Chooser final : public PeerChooser {
 
   void attempted(const SocketAddress& peer) override;
   void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) override;
-  void measured_transfer(const SocketAddress& peer, double octets_per_second) override;
+  void measured_transfer(const SocketAddress& peer, double octets_per_second,
+                         std::uint64_t octets) override;
   void succeeded(const SocketAddress& peer) override;
   void failed(const SocketAddress& peer, const std::string& reason) override;
+
+  // A connection that carried nothing: see after_probe().
+  void probed(const SocketAddress& peer, std::chrono::microseconds rtt);
+  // Connections that others than the relay have made.
+  void made_connections(std::uint64_t count) { connections_ += count; }
+  // All that were made so far, by the relay or others.
+  std::uint64_t connections() const { return connections_; }
+
+  // Who serves `target`, in no order; empty where the list is not at hand.
+  std::vector<SocketAddress> known(const Target& target);
+  // The one that was measured or probed longest ago: see stalest().
+  std::optional<SocketAddress> stalest_of(const std::vector<SocketAddress>& peers) const;
+
+  // The peers of `target` that need no relay, the best first: those that come before every one that
+  // is held down, still to be visited, or has not answered since it last failed. Empty where the list
+  // is not at hand.
+  struct Proven {
+    SocketAddress address;
+    std::chrono::microseconds rtt;
+  };
+  std::vector<Proven> proven(const Target& target);
 
   // The best first.
   std::vector<ExplainedCandidate> explained(const std::vector<Candidate>& candidates);
@@ -46,6 +68,7 @@ class Chooser final : public PeerChooser {
   const Policy policy_;
   const Clock& clock_;
   std::atomic<std::uint64_t> draws_;  // the seeds of rank()
+  std::atomic<std::uint64_t> connections_{0};
 };
 
 }  // namespace mutua::resolver

@@ -39,7 +39,7 @@ def configure(folder, keys):
         f"database = {folder}/zone.sqlite",
         f"zone_file = {zone_file}",
         f"listen = 127.0.0.1:{PORT}",
-        f"dnssec_key = {folder}/zone.key",
+        f"dnssec_keys = {folder}/zone-keys",
         key_line("tsig_key", "hk-upd", keys),
         key_line("transfer_key", "hk-upd", keys),
         key_line("transfer_key", "hk-xfr", keys),

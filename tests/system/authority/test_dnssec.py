@@ -19,7 +19,7 @@ import dns.rrset
 import dns.zone
 import pytest
 
-from daemons import Authority, free_port, wait_until
+from daemons import Authority, free_port, program, wait_until
 from netlab import die_with_parent
 
 ZONE_TEXT = """\
@@ -55,7 +55,7 @@ def need(name):
 @pytest.fixture(params=ALGORITHMS)
 def signed(request, tmp_path):
     with Authority(tmp_path, zone_text=ZONE_TEXT,
-                   options=[f"dnssec_key = {tmp_path}/zone.key", f"dnssec_algorithm = {request.param}",
+                   options=[f"dnssec_keys = {tmp_path}/keys", f"dnssec_algorithm = {request.param}",
                             "transfer = 127.0.0.1"]) as running:
         yield running
 
@@ -99,10 +99,13 @@ def master_file(authority, folder):
     return path
 
 
-def check_with_all_tools(authority, folder):
+def check_with_all_tools(authority, folder, during_roll=False):
     path = master_file(authority, folder)
+    # Knot 3.x takes every key with the SEP bit for one that signs keys alone as soon as there are two, and
+    # misses the signatures of others over the data: it cannot judge a zone with two CSKs.
+    knot_checks = "off" if during_roll else "on"
     checks = {"ldns-verify-zone": [str(path)], "named-checkzone": ["-q", "-i", "none", "fed.test", str(path)],
-              "kzonecheck": ["--dnssec", "on", "-o", "fed.test", str(path)]}
+              "kzonecheck": ["--dnssec", knot_checks, "-o", "fed.test", str(path)]}
     ran = 0
     for name, arguments in checks.items():
         if not tool(name):
@@ -126,11 +129,15 @@ def test_the_whole_zone_verifies_before_and_after_random_updates(signed, tmp_pat
     check_with_all_tools(signed, tmp_path)
 
 
-def ds_of(authority):
-    from daemons import program
-    done = subprocess.run([program("mutua-authority"), "--config", authority.folder / "authority.conf", "ds"],
-                          check=True, capture_output=True, text=True)
+def keys(authority, *words):
+    done = subprocess.run([program("mutua-authority"), "--config", authority.folder / "authority.conf", "keys", *words],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def ds_of(authority):
+    return keys(authority, "ds")
 
 
 class Validator:
@@ -260,12 +267,119 @@ def test_a_zone_that_was_not_signed_is_signed_at_the_next_start_and_a_new_key_re
     with Authority(tmp_path, zone_text=ZONE_TEXT, options=["transfer = 127.0.0.1"]) as authority:
         assert not authority.rdatas("fed.test.", "DNSKEY")
         authority.stop()
-        authority.options.append(f"dnssec_key = {tmp_path}/zone.key")
+        authority.options.append(f"dnssec_keys = {tmp_path}/keys")
         authority.start()
         check_with_all_tools(authority, tmp_path)
         first = authority.rdatas("fed.test.", "DNSKEY")
         authority.stop()
-        (tmp_path / "zone.key").unlink()
+        shutil.rmtree(tmp_path / "keys")
         authority.start()
         check_with_all_tools(authority, tmp_path)
         assert len(first) == 1 and authority.rdatas("fed.test.", "DNSKEY").isdisjoint(first)
+
+
+def test_a_large_zone_answers_and_takes_updates_while_it_is_signed(tmp_path):
+    names = 12000
+    text = ZONE_TEXT + "".join(f"m{number} A 192.0.2.{number % 250}\n" for number in range(names))
+    with Authority(tmp_path, zone_text=text, options=[f"dnssec_keys = {tmp_path}/keys", "transfer = 127.0.0.1"]) as authority:
+        # Ready before it is signed: nothing is said of DNSSEC yet, and everything else goes on.
+        assert not authority.rdatas("fed.test.", "DNSKEY")
+        update_at_random(authority, 3, 1, cuts=False)  # each goes between two of nearly fifty portions
+        assert not authority.rdatas("fed.test.", "DNSKEY"), "signed too soon to be tested"
+        query = dns.message.make_query("m7.fed.test.", "A", want_dnssec=True)
+        answer = dns.query.udp(query, "127.0.0.1", 5, authority.port)
+        assert [rrset.rdtype for rrset in answer.answer] == [dns.rdatatype.A]
+        # A crash in the midst costs nothing: what was signed stays so.
+        wait_until(lambda: "dnssec.signing" in authority.log(), 20, "the first portion")
+        authority.kill()
+        authority.start()
+        wait_until(lambda: authority.rdatas("fed.test.", "DNSKEY"), 60, "the zone is signed")
+        check_with_all_tools(authority, tmp_path)
+        counts = [line for line in authority.log().splitlines() if " dnssec.signing " in line]
+        assert "count=256 total=12" in counts[0]
+
+
+def test_without_its_key_a_signed_zone_is_not_served_until_that_is_meant(tmp_path):
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=["transfer = 127.0.0.1", f"dnssec_keys = {tmp_path}/keys"]) as authority:
+        plain = {"SOA", "NS", "A", "TXT", "CNAME", "SRV", "DS"}
+        def types():
+            return {dns.rdatatype.to_text(rdata.rdtype) for _, _, rdata in transferred(authority).iterate_rdatas()}
+        assert types() > plain
+        authority.stop()
+        authority.options.pop()
+        with pytest.raises(AssertionError, match="is signed, but no dnssec_keys are configured.*dnssec = remove"):
+            authority.start()
+        authority.options.append("dnssec = keep")
+        authority.start()
+        assert types() > plain
+        authority.stop()
+        authority.options[-1] = "dnssec = remove"
+        authority.start()
+        assert types() == plain  # the DS of a zone below is no part of this zone's signing
+        before = authority.serial()
+        authority.stop()
+        authority.start()
+        assert authority.serial() == before
+
+
+def test_the_zone_above_is_asked_for_the_ds(tmp_path):
+    above_text = "$ORIGIN test.\n$TTL 60\n@ SOA ns1 h 1 3600 600 604800 60\n@ NS ns1\nns1 A 127.0.0.1\nfed NS ns1\n"
+    options = [f"dnssec_keys = {tmp_path}/keys"]
+    with Authority(tmp_path / "above", zone="test", zone_text=above_text) as above, \
+         Authority(tmp_path / "below", zone_text=ZONE_TEXT, options=options) as below:
+        below.options.append(f"dnssec_parent = 127.0.0.1:{above.port}")
+        for _ in range(2):
+            below.stop()
+            below.start()
+            assert "ds-seen" not in keys(below, "list")  # nothing stands there yet, or another
+            other = above.operator_update()
+            other.replace("fed", 60, "DS", "1 15 2 " + "ab" * 32)
+            above.send(other)
+        owner, _, _, *ds = ds_of(below).split()
+        message = above.operator_update()
+        message.replace("fed", 60, "DS", " ".join(ds))
+        assert above.send(message).rcode() == dns.rcode.NOERROR
+        below.stop()
+        below.start()
+        wait_until(lambda: "ds-seen" in keys(below, "list"), 20, "the DS is seen")
+
+
+def test_keys_are_rolled_by_command_and_out_of_turn(tmp_path):
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=["transfer = 127.0.0.1", f"dnssec_keys = {tmp_path}/keys"]) as authority:
+        old = ds_of(authority).split()[3]
+        new = keys(authority, "roll")
+        # The running authority publishes it, and everything stays good.
+        wait_until(lambda: len(authority.rdatas("fed.test.", "DNSKEY")) == 2, 20, "two keys")
+        check_with_all_tools(authority, tmp_path, during_roll=True)
+        assert ds_of(authority).split()[3] == old
+        keys(authority, "retire", old)
+        wait_until(lambda: len(authority.rdatas("fed.test.", "DNSKEY")) == 1, 20, "one key")
+        wait_until(lambda: {text.split()[0] for text in authority.rdatas("fed.test.", "CDS")} == {new}, 20, "its CDS")
+        check_with_all_tools(authority, tmp_path)
+        assert ds_of(authority).split()[3] == new
+
+
+def digest_of(authority):
+    found = authority.rdatas("fed.test.", "ZONEMD")
+    return next(iter(found)).split() if found else None
+
+
+@pytest.mark.parametrize("is_signed", (False, True))
+def test_a_quiet_zone_carries_its_digest_and_a_changed_one_none(tmp_path, is_signed):
+    """RFC 8976; whatever names, glue, cuts and cases there are."""
+    verify = need("ldns-verify-zone")
+    options = ["transfer = 127.0.0.1", "zonemd = 1s"] + ([f"dnssec_keys = {tmp_path}/keys"] if is_signed else [])
+    with Authority(tmp_path, zone_text=ZONE_TEXT, options=options) as authority:
+        for seed in range(3):
+            serial, scheme, algorithm, *_ = wait_until(lambda: digest_of(authority), 20, "a digest")
+            assert (int(serial), scheme, algorithm) == (authority.serial(), "1", "1")
+            path = master_file(authority, tmp_path)
+            done = subprocess.run([verify, "-ZZ" if is_signed else "-Z", str(path)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr + path.read_text()[:3000]
+            changed = path.read_text().replace("192.0.2.3", "192.0.2.33")
+            (tmp_path / "changed").write_text(changed)
+            assert subprocess.run([verify, "-Z", str(tmp_path / "changed")], capture_output=True).returncode != 0
+            update_at_random(authority, 40, seed)
+            # A digest of what was would say that what is is wrong.
+            found = digest_of(authority)
+            assert found is None or int(found[0]) == authority.serial()

@@ -53,9 +53,9 @@ def pair(primary, tmp_path):
 
 
 def start_pair(stack, folder, *servers):
-    shared = folder / "zone-key.pem"
+    keys = folder / "keys"
     pair = [Authority(folder / name, database=address(*servers),
-                      options=[f"dnssec_key = {shared}", "transfer = 127.0.0.0/8"]) for name in ("one", "two")]
+                      options=[f"dnssec_keys = {keys}", "transfer = 127.0.0.0/8"]) for name in ("one", "two")]
     pair[1].secret = pair[0].secret
     command(pair[0], "migrate", address(*servers, role="owner"))
     for authority in pair:

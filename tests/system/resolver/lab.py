@@ -96,11 +96,26 @@ class Lab:
         self.started.append(self.machine)
         self.environment = dict(os.environ, LD_LIBRARY_PATH=str(programs().parent / "lib"))
         self.resolver = None
+        self.cgroup = None
 
     # ---- running things on the machine
 
+    def make_cgroup(self):
+        """What runs on the machine from now on has a cgroup of its own. False where the system has none to give."""
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+            if " - cgroup2 " in line:
+                self.cgroup = pathlib.Path(line.split()[4]) / f"mutua-test-{self.machine.process.pid}"
+                try:
+                    self.cgroup.mkdir()
+                except OSError:
+                    break
+                return True
+        self.cgroup = None
+        return False
+
     def inside(self, *arguments):
-        return ["nsenter", "-t", str(self.machine.process.pid), "-m", "-n", "--", *map(str, arguments)]
+        join = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(self.cgroup)] if self.cgroup else []
+        return join + ["nsenter", "-t", str(self.machine.process.pid), "-m", "-n", "--", *map(str, arguments)]
 
     def run(self, *arguments, timeout=30, text=True, **options):
         return subprocess.run(self.inside(*arguments), capture_output=True, text=text, timeout=timeout,
@@ -139,11 +154,11 @@ class Lab:
                         f'"v=1" "manifest=sha256:00" "ports={ports or f"{port}/{transport}"}" "admission=open"'])
         for peer in peers:
             address, peer_port, priority, weight = (*peer, 0, 0)[:4]
-            host = f"p{address.replace('.', '-')}.peers.{ZONE}"
+            host = f"p{address.replace('.', '-').replace(':', '-')}.peers.{ZONE}"
             records.append([f"_{port}._{transport}.{name}.", ttl, "SRV",
                             f"{priority} {weight} {peer_port} {host}"])
             if not any(record[0] == host for record in records):
-                records.append([host, ttl, "A", address])
+                records.append([host, ttl, "AAAA" if ":" in address else "A", address])
         self.zone["records"] = records
         self.write_zone()
 
@@ -151,7 +166,7 @@ class Lab:
         return self.start(PYTHON, HERE / "peer_server.py", kind, address, port, name or address)
 
     def start_resolver(self, **changes):
-        settings = {"zone": ZONE, "authority": AUTHORITY, **changes}
+        settings = {"zone": ZONE, "authority": AUTHORITY, "redirect": "relay", **changes}
         lines = []
         for key, value in settings.items():
             lines += [f"{key} = {one}" for one in (value if isinstance(value, list) else [value])]
@@ -186,3 +201,10 @@ class Lab:
     def end(self):
         for program in reversed(self.started):
             program.end()
+        while self.cgroup and self.cgroup.exists():
+            try:
+                self.cgroup.rmdir()
+            except OSError:  # somebody is still on the way out
+                for pid in (self.cgroup / "cgroup.procs").read_text().split():
+                    os.kill(int(pid), signal.SIGKILL)
+                time.sleep(0.01)

@@ -92,6 +92,8 @@ def serve_udp():
 
 
 if kind == "http":
+    if ":" in address:
+        ThreadingHTTPServer.address_family = socket.AF_INET6
     server = ThreadingHTTPServer((address, port), Handler)
     say("ready")
     server.serve_forever()

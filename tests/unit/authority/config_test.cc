@@ -85,13 +85,43 @@ TEST_F(AuthorityConfigTest, TransfersAreGivenByAddressAndKey) {
   EXPECT_THAT(error(keys + "notify = ::1 k more\n"), HasSubstr("a.conf:5: notify: expected"));
 }
 
-TEST_F(AuthorityConfigTest, TheZonesKeyIsNamedNotMade) {
-  EXPECT_TRUE(read("").value().dnssec_key.empty());
+TEST_F(AuthorityConfigTest, TheZonesKeysAreNamedNotMade) {
+  EXPECT_TRUE(read("").value().dnssec.keys.empty());
   const auto config =
-      read("dnssec_key = /x/zone.key\ndnssec_algorithm = ecdsap256sha256\n").value();
-  EXPECT_EQ(config.dnssec_key, "/x/zone.key");
-  EXPECT_EQ(config.dnssec_algorithm, trust::Algorithm::ecdsa_p256_sha256);
+      read(
+          "dnssec_keys = /x/keys\ndnssec_algorithm = ecdsap256sha256\ndnssec_key_lifetime = 365d\n"
+          "dnssec_parent_ds_ttl = 2d\ndnssec_propagation = 5m\ndnssec_parent = 192.0.2.1\n")
+          .value()
+          .dnssec;
+  EXPECT_EQ(config.keys, "/x/keys");
+  EXPECT_EQ(config.algorithm, trust::Algorithm::ecdsa_p256_sha256);
+  EXPECT_EQ(config.roll.lifetime, std::chrono::hours(365 * 24));
+  EXPECT_EQ(config.roll.parent_ds_ttl, std::chrono::hours(48));
+  EXPECT_EQ(config.roll.propagation, std::chrono::minutes(5));
+  EXPECT_THAT(config.parents, SizeIs(1));
   EXPECT_THAT(error("dnssec_algorithm = rsa\n"), HasSubstr("a.conf:4: dnssec_algorithm: must be"));
+  EXPECT_EQ(read("dnssec = remove\n").value().writer.without_keys, WithoutKeys::remove);
+  EXPECT_EQ(read("dnssec = keep\n").value().writer.without_keys, WithoutKeys::keep);
+  EXPECT_THAT(error("dnssec = sign\n"), HasSubstr("a.conf:4: dnssec: must be keep or remove"));
+  EXPECT_THAT(error("dnssec_keys = /x\ndnssec = keep\n"), HasSubstr("dnssec: has no use beside"));
+}
+
+TEST_F(AuthorityConfigTest, ASecondaryNamesItsPrimariesAndTheirKeys) {
+  const std::string key = "transfer_key = k hmac-sha256 " + secret_.string() + "\n";
+  const auto config =
+      read(key + "primary = 192.0.2.1 k\nprimary = [2001:db8::1]:5353 unsigned\n").value();
+  ASSERT_THAT(config.follower.primaries, SizeIs(2));
+  EXPECT_EQ(config.follower.primaries[0].key->name.to_text(), "k.");
+  EXPECT_EQ(config.follower.primaries[0].address.port(), 53);
+  EXPECT_FALSE(config.follower.primaries[1].key);
+  EXPECT_THAT(error("primary = 192.0.2.1\n"),
+              HasSubstr("a.conf:4: primary: expected: address, and"));
+  EXPECT_THAT(error("primary = 192.0.2.1 k\n"), HasSubstr("no transfer_key has the name k"));
+  EXPECT_THAT(error("primary = nowhere unsigned\n"), HasSubstr("a.conf:4: primary: "));
+  for (const char* other :
+       {"zone_file = x\n", "dnssec_keys = x\n", "dnssec = keep\n", "zonemd = 1h\n"})
+    EXPECT_THAT(error(std::string(other) + "primary = 192.0.2.1 unsigned\n"),
+                HasSubstr("has no use on a secondary"));
 }
 
 TEST_F(AuthorityConfigTest, EverythingCanBeSaid) {

@@ -41,7 +41,8 @@ class FakeDaemon {
  public:
   using Reply = std::function<Bytes(const mutua_local_request&)>;
 
-  explicit FakeDaemon(Reply reply) : reply_(std::move(reply)) {
+  // `table`: a descriptor that goes with each answer, or -1.
+  explicit FakeDaemon(Reply reply, int table = -1) : reply_(std::move(reply)), table_(table) {
     listener_ = UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{AF_UNIX, MUTUA_LOCAL_SOCKET_NAME};
     BASE_ASSERT(
@@ -70,11 +71,30 @@ class FakeDaemon {
       if (recv(client.get(), &request, sizeof request, MSG_WAITALL) != sizeof request) continue;
       ++requests;
       const Bytes answer = reply_(request);
-      send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+      send_with_table(client.get(), answer);
     }
   }
 
+  void send_with_table(int client, const Bytes& answer) {
+    iovec part{const_cast<std::uint8_t*>(answer.data()), answer.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof table_)] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (table_ >= 0) {
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof table_);
+      std::memcpy(CMSG_DATA(header), &table_, sizeof table_);
+    }
+    sendmsg(client, &message, MSG_NOSIGNAL);
+  }
+
   const Reply reply_;
+  const int table_;
   UniqueFd listener_;
   int stop_[2];
   std::thread thread_;

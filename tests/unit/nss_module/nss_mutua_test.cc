@@ -1,6 +1,9 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <cerrno>
 #include <chrono>
@@ -12,6 +15,7 @@
 
 #include "fake_daemon.h"
 #include "module_functions.h"
+#include "table_in_memory.h"
 
 namespace mutua {
 namespace {
@@ -296,6 +300,155 @@ TEST_F(NssModule, TheRequestSaysWhatWasAsked) {
   const std::lock_guard lock(mutex);
   EXPECT_EQ(last.operation, MUTUA_LOCAL_BY_ADDRESS);
   EXPECT_EQ(std::memcmp(last.address, address, 4), 0);
+}
+
+// ---- the table in shared memory. What one test maps another finds dead: each has its own identity.
+
+const std::string kPublished = "blog.fed.example";
+constexpr std::uint32_t kPublishedAddress = 0x7fc80102;  // 127.200.1.2; found() says 127.0.0.1
+
+class NssModuleWithTable : public NssModule {
+ protected:
+  bool answered_from_table() {
+    return by_name(kPublished.c_str()) == NSS_STATUS_SUCCESS && host_.h_addr_list[0][1] == '\xc8';
+  }
+  // Lets a daemon bring `table` along with an answer about some other name.
+  void hand_out(const TableInMemory& table) {
+    FakeDaemon daemon(always(found(1, "first.fed.example")), table.descriptor());
+    ASSERT_EQ(by_name("first.fed.example"), NSS_STATUS_SUCCESS);
+    ASSERT_EQ(daemon.requests, 1);
+  }
+};
+
+TEST_F(NssModuleWithTable, APublishedNameIsAnsweredWithoutTheDaemon) {
+  TableInMemory table(101);
+  table.put(kPublished, kPublishedAddress);
+  const auto before = open_descriptors();
+  hand_out(table);
+  EXPECT_EQ(open_descriptors(), before) << "the mapping needs no descriptor";
+  EXPECT_TRUE(answered_from_table());
+  EXPECT_EQ(by_name("www.debian.org"), NSS_STATUS_NOTFOUND);
+  EXPECT_EQ(by_name(kPublished.c_str(), AF_INET6), NSS_STATUS_NOTFOUND);
+  EXPECT_EQ(h_errno_, NO_DATA);
+  const std::uint8_t address[4] = {127, 200, 1, 2};
+  ASSERT_EQ(_nss_mutua_gethostbyaddr_r(address, 4, AF_INET, &host_, buffer_, sizeof buffer_,
+                                       &errno_, &h_errno_),
+            NSS_STATUS_SUCCESS);
+  EXPECT_EQ(host_.h_name, kPublished);
+  gaih_addrtuple* tuples = nullptr;
+  std::int32_t ttl = 0;
+  ASSERT_EQ(_nss_mutua_gethostbyname4_r(kPublished.c_str(), &tuples, buffer_, sizeof buffer_,
+                                        &errno_, &h_errno_, &ttl),
+            NSS_STATUS_SUCCESS);
+  EXPECT_EQ(tuples->next, nullptr);
+  EXPECT_GT(ttl, 50);
+  EXPECT_EQ(by_name("unknown.fed.example"), NSS_STATUS_UNAVAIL) << "that takes the daemon";
+}
+
+TEST_F(NssModuleWithTable, AnotherDaemonsTableReplacesADeadOne) {
+  TableInMemory first(102), second(103);
+  first.put(kPublished, kPublishedAddress);
+  second.put(kPublished, kPublishedAddress);
+  hand_out(first);
+  ASSERT_TRUE(answered_from_table());
+  first.retire();
+  EXPECT_EQ(by_name(kPublished.c_str()), NSS_STATUS_UNAVAIL);
+  hand_out(second);
+  EXPECT_TRUE(answered_from_table());
+}
+
+TEST_F(NssModuleWithTable, TheRequestNamesTheTableAtHand) {
+  TableInMemory table(104);
+  hand_out(table);
+  std::atomic<std::uint64_t> said{0};
+  FakeDaemon daemon([&](const mutua_local_request& request) {
+    said = request.table;
+    return bytes_of(status(MUTUA_LOCAL_NOT_FOUND));
+  });
+  by_name("unknown.fed.example");
+  EXPECT_EQ(said, 104u);
+}
+
+TEST_F(NssModuleWithTable, MemoryThatCouldShrinkOrIsTooSmallIsNotMapped) {
+  TableInMemory unsealed(105, F_SEAL_GROW), small(106, F_SEAL_SHRINK, 4096);
+  unsealed.put(kPublished, kPublishedAddress);
+  hand_out(unsealed);
+  EXPECT_EQ(by_name(kPublished.c_str()), NSS_STATUS_UNAVAIL);
+  hand_out(small);
+  EXPECT_EQ(by_name(kPublished.c_str()), NSS_STATUS_UNAVAIL);
+  const UniqueFd pipe_end(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  FakeDaemon daemon(always(found(1)), pipe_end.get());
+  EXPECT_EQ(by_name(kPublished.c_str()), NSS_STATUS_SUCCESS);
+}
+
+TEST_F(NssModuleWithTable, AChildHasTheTableAndMayMapTheNextOneForItself) {
+  TableInMemory first(107), second(108);
+  first.put(kPublished, kPublishedAddress);
+  second.put(kPublished, kPublishedAddress);
+  hand_out(first);
+  FakeDaemon daemon(always(found(1, "first.fed.example")), second.descriptor());
+  const pid_t child = fork();
+  if (child == 0) {
+    bool good = answered_from_table();
+    first.retire();
+    good = good && by_name("first.fed.example") == NSS_STATUS_SUCCESS && answered_from_table();
+    _exit(good ? 0 : 1);
+  }
+  int result = 0;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_EQ(result, 0);
+}
+
+struct ThreadsWork {
+  std::atomic<bool> stop{false};
+  std::atomic<int> wrong{0}, answers{0};
+};
+
+void* look_up_until_stopped(void* argument) {
+  auto& work = *static_cast<ThreadsWork*>(argument);
+  while (!work.stop) {
+    hostent host{};
+    char buffer[512];
+    int error = 0, h_error = 0;
+    const nss_status status = _nss_mutua_gethostbyname2_r("blog.fed.example", AF_INET, &host,
+                                                          buffer, sizeof buffer, &error, &h_error);
+    if (status == NSS_STATUS_SUCCESS) {
+      ++work.answers;
+      if (std::strcmp(host.h_name, "blog.fed.example") != 0) ++work.wrong;
+    } else if (status != NSS_STATUS_UNAVAIL) {
+      ++work.wrong;
+    }
+  }
+  return nullptr;
+}
+
+// Small stacks, few descriptors, and daemons that come and go beneath 64 threads.
+TEST_F(NssModuleWithTable, SixtyFourThreadsSurviveTablesThatComeAndGo) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit few{256, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, 96 * 1024), 0);
+#endif
+  ThreadsWork work;
+  std::vector<pthread_t> threads(64);
+  for (auto& thread : threads)
+    ASSERT_EQ(pthread_create(&thread, &attributes, look_up_until_stopped, &work), 0);
+  for (std::uint64_t identity = 200; identity < 220; ++identity) {
+    TableInMemory table(identity);
+    table.put(kPublished, kPublishedAddress);
+    FakeDaemon daemon(always(found(1)), table.descriptor());
+    const int answers = work.answers;
+    while (work.answers < answers + 500) usleep(100);
+  }
+  work.stop = true;
+  for (auto& thread : threads) pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(work.wrong, 0);
 }
 
 }  // namespace

@@ -37,6 +37,38 @@ TEST(ResolverConfig, TheStubsUpstreamsComeFromResolvConfButNeverTheStubItself) {
       "192.0.2.9:5353");
 }
 
+TEST(ResolverConfig, AnIpv6PoolIsASlash96OfUnicastAddresses) {
+  const auto with = [](const std::string& pool6) {
+    return read(std::string(kSmall) + "pool6 = " + pool6 + "\n");
+  };
+  EXPECT_FALSE(read(kSmall)->pool6);
+  EXPECT_FALSE(with("none")->pool6);
+  EXPECT_EQ(with("fd6d:7574:7561::/96")->pool6->with(Ipv4{0x7fc80102}, 80).to_text(),
+            "[fd6d:7574:7561::7fc8:102]:80");
+  for (const char* bad : {"fd00::", "fd00::/64", "fd00::1/96", "127.0.0.0/96", "::/96",
+                          "::ffff:0:0/96", "ff02::/96", "x/96"}) {
+    EXPECT_FALSE(with(bad).ok()) << bad;
+  }
+}
+
+TEST(ResolverConfig, LookasideIsNoListedOrYes) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  EXPECT_EQ(with("lookaside = no\n")->lookaside, Lookaside::no);
+  EXPECT_EQ(with("lookaside = listed\n")->lookaside, Lookaside::listed);
+  EXPECT_EQ(with("lookaside = yes\n")->lookaside, Lookaside::yes);
+  EXPECT_FALSE(with("lookaside = some\n").ok());
+}
+
+TEST(ResolverConfig, TheRedirectIsChosenByItselfUnlessForced) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
+  EXPECT_TRUE(with("")->cgroup.empty());
+  EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
+  EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");
+  EXPECT_EQ(with("redirect = relay\n")->redirect, RedirectMode::relay);
+  EXPECT_FALSE(with("redirect = maybe\n").ok());
+}
+
 TEST(ResolverConfig, MistakesNameTheirLine) {
   const auto problem = [](const std::string& text) {
     const auto config = read(text);

@@ -9,7 +9,8 @@ using namespace mutua::resolver;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const BytesView bytes(data, size);
   const StubRequest request = read_stub_request(bytes);
-  const LookupAnswer held{LookupAnswer::Status::found, Ipv4{0x7fc80102}, std::chrono::seconds(60)};
+  const LookupAnswer held{LookupAnswer::Status::found, Ipv4{0x7fc80102}, std::nullopt,
+                          std::chrono::seconds(60)};
   switch (request.kind) {
     case StubRequest::Kind::drop:
       return 0;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "authority/dnssec/nsec_chain.h"
+#include "authority/dnssec/unsign.h"
 #include "authority/zone/master_file.h"
 #include "trust/digest.h"
 #include "wire/presentation.h"
@@ -64,9 +65,18 @@ class SignerTest : public testing::Test {
     }
     return base->apply(change).value();
   }
-  Version signed_zone() {
-    const Version plain = zone();
-    return step(plain, {}, kNow, signer_.all_names(*plain));
+  // All that is to be done, portion by portion.
+  Version sign_all(Version version, WallTime now = kNow, std::size_t portion = 1000) {
+    signer_.look_through(*version, now);
+    while (signer_.has_backlog())
+      version = step(version, {}, now, signer_.take_due(*version, now, portion));
+    return version;
+  }
+  Version signed_zone() { return sign_all(zone()); }
+  bool has_work(const ZoneVersion& version, WallTime now) {
+    Signer looking = signer_;
+    looking.look_through(version, now);
+    return looking.has_backlog();
   }
 
   // Every signature of the zone verifies, and each RRset that needs one has one.
@@ -94,7 +104,7 @@ class SignerTest : public testing::Test {
         EXPECT_TRUE(key.verify(octets, BytesView(rdata).subspan(fixed))) << owner.to_text();
       }
     });
-    EXPECT_FALSE(signer_.has_work(version, kNow));
+    EXPECT_FALSE(has_work(version, kNow));
     expect_chain(version);
     expect_prepared(version);
   }
@@ -137,7 +147,7 @@ class SignerTest : public testing::Test {
             RRset{record.type, record.ttl, {record.rdata}}};
   }
 
-  Signer signer_{make_key(), {}};
+  Signer signer_{KeySet(make_key()), {}};
   std::vector<RRsetChange> made_;
 };
 
@@ -185,9 +195,9 @@ TEST_F(SignerTest, NamesChangeHandsWhenACutComesOrGoes) {
 
 TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
   const Version version = signed_zone();
-  EXPECT_TRUE(signer_.take_due(kNow + hours(24), 1000).empty());
-  const auto first_day = signer_.take_due(kNow + hours(24 * 4 + 20), 1000);
-  const auto rest = signer_.take_due(kNow + hours(24 * 7 + 1), 1000);
+  EXPECT_TRUE(signer_.take_due(*version, kNow + hours(24), 1000).empty());
+  const auto first_day = signer_.take_due(*version, kNow + hours(24 * 4 + 20), 1000);
+  const auto rest = signer_.take_due(*version, kNow + hours(24 * 7 + 1), 1000);
   EXPECT_EQ(first_day.size() + rest.size(), 5u);  // f, ns1, b.c, sub, the list
   std::vector<Name> due = first_day;
   due.insert(due.end(), rest.begin(), rest.end());
@@ -198,16 +208,77 @@ TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
     for (const Bytes& rdata : rrset.rdatas)
       EXPECT_GT(read_rrsig(rdata, later)->expiration, later + hours(24 * 7));
   });
-  EXPECT_FALSE(signer_.has_work(*renewed, later));
+  EXPECT_FALSE(has_work(*renewed, later));
 }
 
 TEST_F(SignerTest, AnotherKeyReplacesAllSignatures) {
   const Version version = signed_zone();
-  Signer other(make_key(trust::Algorithm::ecdsa_p256_sha256), {});
-  EXPECT_TRUE(other.has_work(*version, kNow));
-  EXPECT_FALSE(signer_.has_work(*version, kNow));
-  signer_ = std::move(other);
-  expect_verified(*step(version, {}, kNow, signer_.all_names(*version)));
+  EXPECT_FALSE(has_work(*version, kNow));
+  signer_.set_keys(KeySet(make_key(trust::Algorithm::ecdsa_p256_sha256)));
+  EXPECT_TRUE(has_work(*version, kNow));
+  expect_verified(*sign_all(version));
+}
+
+TEST_F(SignerTest, AZoneIsSignedInPortionsAndPassesForUnsignedUntilTheLast) {
+  Version version = zone();
+  signer_.look_through(*version, kNow);
+  EXPECT_EQ(signer_.progress().total, 5u);
+  // What an update brings meanwhile is signed with it.
+  while (signer_.progress().done < signer_.progress().total) {
+    EXPECT_FALSE(version->is_signed());
+    const auto portion = signer_.take_due(*version, kNow, 2);
+    const std::string fresh = "new" + std::to_string(version->serial()) + ".f.";
+    version = step(version, {put(fresh + " 60 A 192.0.2.9")}, kNow, portion);
+  }
+  EXPECT_FALSE(signer_.has_backlog());
+  EXPECT_TRUE(version->is_signed());
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, WorkThatWasCutShortGoesOnWhereItEnded) {
+  Version version = zone();
+  signer_.look_through(*version, kNow);
+  version = step(version, {}, kNow, signer_.take_due(*version, kNow, 3));
+  signer_.look_through(*version, kNow);  // as after a restart
+  EXPECT_EQ(signer_.progress().total, 2u);
+  expect_verified(*sign_all(version, kNow, 1));
+}
+
+TEST_F(SignerTest, EveryPublishedKeySignsTheKeysAndTheActiveOneTheRest) {
+  const ZoneKey old = make_key(), next = make_key();
+  signer_.set_keys(KeySet({{old, true, true}, {next, false, false}}));
+  Version version = signed_zone();
+  const auto signers = [&](RRType type) {
+    std::set<std::uint16_t> tags;
+    for (const Bytes& rdata : version->find(name("f"), RRType::rrsig)->rdatas)
+      if (const auto facts = read_rrsig(rdata, kNow); facts->covered == type)
+        tags.insert(facts->key_tag);
+    return tags;
+  };
+  const std::set<std::uint16_t> both{old.tag(), next.tag()};
+  EXPECT_EQ(version->find(name("f"), RRType::dnskey)->rdatas.size(), 2u);
+  EXPECT_EQ(version->find(name("f"), RRType::cds)->rdatas, std::vector<Bytes>{old.ds(name("f"))});
+  EXPECT_EQ(signers(RRType::dnskey), both);
+  EXPECT_EQ(signers(RRType::cds), both);
+  EXPECT_EQ(signers(RRType::cdnskey), both);
+  EXPECT_EQ(signers(RRType::soa), std::set{old.tag()});
+  // The new one takes over, the old one stays known; then it goes.
+  signer_.set_keys(KeySet({{old, false, false}, {next, true, true}}));
+  version = sign_all(version, kNow, 1);
+  EXPECT_EQ(signers(RRType::dnskey), both);
+  EXPECT_EQ(signers(RRType::soa), std::set{next.tag()});
+  EXPECT_EQ(version->find(name("f"), RRType::cdnskey)->rdatas, std::vector<Bytes>{next.dnskey()});
+  signer_.set_keys(KeySet(next));
+  expect_verified(*sign_all(version));
+}
+
+TEST_F(SignerTest, WhatWasSignedCanBeAnUnsignedZoneAgain) {
+  const Version version = signed_zone();
+  EXPECT_TRUE(has_dnssec_records(*version));
+  ChangeSet change{version->serial(), version->serial(), remove_dnssec_records(*version)};
+  const Version plain = version->apply(change).value();
+  EXPECT_FALSE(has_dnssec_records(*plain));
+  EXPECT_EQ(plain->rrset_count(), zone()->rrset_count());
 }
 
 TEST(ZoneKey, TheDsIsThatOfTheDnskey) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "authority/writer/writer.h"
+#include "support/temporary_folder.h"
 #include "support/writer_fixture.h"
 
 namespace mutua::test {
@@ -17,20 +18,27 @@ class SharedStore : public WriterTest {
  protected:
   void SetUp() override {
     WriterTest::SetUp();
-    key_ = authority::ZoneKey(trust::PrivateKey::generate(trust::Algorithm::ed25519).value());
-    writer_ = start(store_);
-    other_ = start(other_store_);
+    keys_.push_back(open_keys());
+    keys_.push_back(open_keys());
+    writer_ = start(store_, keys_[0]);
+    other_ = start(other_store_, keys_[1]);
   }
   void TearDown() override {
     other_.reset();
     WriterTest::TearDown();
   }
 
-  std::unique_ptr<authority::Writer> start(authority::ZoneStore& store) {
+  authority::KeyKeeper open_keys() {
+    return authority::KeyKeeper::create(folder_.path() / "keys", name(kZone),
+                                        trust::Algorithm::ed25519, {}, clock_)
+        .value();
+  }
+  std::unique_ptr<authority::Writer> start(authority::ZoneStore& store,
+                                           authority::KeyKeeper& keys) {
     authority::WriterConfig config;
     config.tsig_keys.push_back({name("operator"), "hmac-sha256", kSecret});
     config.federation = federation_;
-    config.zone_key = key_;
+    config.keys = &keys;
     return authority::Writer::create(store, std::move(config), clock_).value();
   }
 
@@ -67,7 +75,8 @@ class SharedStore : public WriterTest {
   }
 
   authority::MemoryStore other_store_ = store_.another();
-  std::optional<authority::ZoneKey> key_;
+  TemporaryFolder folder_;
+  std::vector<authority::KeyKeeper> keys_;  // of one folder
   std::unique_ptr<authority::Writer> other_;
 };
 
@@ -171,8 +180,8 @@ TEST_F(SharedStore, WhoFellFarBehindLoadsTheZoneAnew) {
   authority::MemoryStore small(2);
   ASSERT_TRUE(authority::import_zone(small, small_zone()).ok());
   authority::MemoryStore small_too = small.another();
-  writer_ = start(small);
-  other_ = start(small_too);
+  writer_ = start(small, keys_[0]);
+  other_ = start(small_too, keys_[1]);
   for (int i = 0; i < 8; ++i) {
     const std::string owner = "n" + std::to_string(i) + ".fed.test.";
     ASSERT_EQ(add(owner + " 60 IN A 192.0.2.1").rcode, Rcode::noerror);

@@ -215,5 +215,47 @@ TEST(ServicePort, ReadsAndWritesOnlyPortsWithTheirTransport) {
   }
 }
 
+TEST(Choice, NowAndThenAPeerThatCouldBeBetterGoesFirstTheOneMeasuredLongestAgo) {
+  const auto all = candidates(4);
+  std::vector<Health> health = {measured(milliseconds(10), 1e7), measured(milliseconds(15), 1e5),
+                                measured(milliseconds(12), 1e5), measured(seconds(2), 1e7)};
+  health[1].measured_at -= seconds(100);
+  health[3].measured_at -= seconds(200);  // its round trip alone is too long
+  Policy policy;
+  policy.explore = 1;
+  EXPECT_EQ(rank(all, health, policy, 1, kNow).front().index, 1u);
+  policy.explore = 0;
+  EXPECT_EQ(rank(all, health, policy, 1, kNow).front().index, 0u);
+  std::map<std::size_t, unsigned> first;
+  for (std::uint64_t seed = 0; seed < 100'000; ++seed)
+    ++first[rank(all, health, Policy{}, seed, kNow).front().index];
+  EXPECT_NEAR(first[1], 200, 60);
+  EXPECT_EQ(first[0] + first[1], 100'000u);
+}
+
+TEST(Choice, ExplorationNeverTouchesFirstVisitsOrOtherPriorities) {
+  Policy policy;
+  policy.explore = 1;
+  const std::vector<Candidate> two = {candidate(0, 1), candidate(1, 2)};
+  EXPECT_EQ(rank(two, {measured(milliseconds(9)), measured(milliseconds(1))}, policy, 5, kNow)
+                .front()
+                .index,
+            0u);
+  EXPECT_EQ(
+      rank(candidates(2), {measured(milliseconds(9)), Health{}}, policy, 5, kNow).front().index,
+      1u);
+}
+
+TEST(Choice, TheStalestIsTheMeasuredPeerHeardOfLongestAgo) {
+  std::vector<Health> health = {measured(milliseconds(1)), measured(milliseconds(1)), Health{},
+                                held(seconds(5))};
+  EXPECT_FALSE(stalest({}, kNow));
+  health[1].measured_at -= seconds(9);
+  EXPECT_EQ(stalest(health, kNow), 1u);
+  health[1].probed_at = kNow;
+  EXPECT_EQ(stalest(health, kNow), 0u);
+  EXPECT_FALSE(stalest({Health{}, held(seconds(5))}, kNow));
+}
+
 }  // namespace
 }  // namespace mutua::resolver

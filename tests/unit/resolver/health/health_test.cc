@@ -39,10 +39,30 @@ TEST(Health, OneSuccessEndsTheHold) {
 }
 
 TEST(Health, BandwidthIsAveragedOverConnections) {
-  Health health = after_transfer({}, 1e6, kStart);
+  Health health = after_transfer({}, 1e6, 1'000'000, kStart);
   EXPECT_DOUBLE_EQ(*health.bandwidth, 1e6);
-  health = after_transfer(health, 2e6, kStart);
-  EXPECT_DOUBLE_EQ(*health.bandwidth, 1.3e6);
+  health = after_transfer(health, 2e6, 1'000'000, kStart);
+  EXPECT_DOUBLE_EQ(*health.bandwidth, 1.5e6);
+}
+
+TEST(Health, AShortConnectionSaysLittleAboutBandwidth) {
+  Health health = after_transfer({}, 1e6, 1'000'000, kStart);
+  health = after_transfer(health, 2e6, 30'000, kStart);
+  EXPECT_DOUBLE_EQ(*health.bandwidth, 1.05e6);
+}
+
+TEST(Health, AProbeOfTheKnownPathRefinesItAndOfAnotherPathForgetsIt) {
+  Health health = after_transfer(after_rtt({}, 10ms, kStart), 1e6, 1'000'000, kStart);
+  const Health same = after_probe(health, 15ms, kStart + 1s);
+  EXPECT_EQ(same.smoothed_rtt, 11500us);
+  EXPECT_EQ(same.measured_at, kStart) << "a probe is no visit";
+  EXPECT_EQ(same.probed_at, kStart + 1s);
+  for (const auto rtt : {18ms, 5ms}) {
+    const Health other = after_probe(health, rtt, kStart + 1s);
+    EXPECT_FALSE(other.smoothed_rtt || other.bandwidth) << rtt.count();
+  }
+  EXPECT_FALSE(after_probe({}, 5ms, kStart).smoothed_rtt)
+      << "never visited: nothing to compare with";
 }
 
 TEST(BandwidthMeter, ASteadyStreamIsMeasuredAsItIs) {

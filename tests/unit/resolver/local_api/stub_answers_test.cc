@@ -24,7 +24,8 @@ StubRequest::Kind kind(const char* name, RRType type) {
   return read_stub_request(query(name, type).to_wire()).kind;
 }
 
-const LookupAnswer kHeld{LookupAnswer::Status::found, Ipv4{0x7fc80102}, std::chrono::seconds(60)};
+const LookupAnswer kHeld{LookupAnswer::Status::found, Ipv4{0x7fc80102}, std::nullopt,
+                         std::chrono::seconds(60)};
 
 TEST(StubRequest, IsSortedByWhoAnswersIt) {
   using Kind = StubRequest::Kind;

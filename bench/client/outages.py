@@ -1,0 +1,58 @@
+"""Requests at a steady rate to eight peers in network namespaces that are killed, blackholed, slowed and
+brought back at random: through the relay, and turned in the kernel."""
+import failover
+import lab as laboratory
+
+EACH_SECOND = 150
+RETRIES = {"relay": 0, "kernel": 2}
+WIDTH, HEIGHT, LONGEST = 1200, 320, 2.0
+
+
+def plot(report, title):
+    """The time series as SVG: a dot for each request, a line for each event, failures in red."""
+    last = max(begun for begun, _, _ in report["series"]) or 1
+
+    def place(begun, seconds):
+        return f"{40 + begun / last * (WIDTH - 60):.1f}", f"{HEIGHT - 30 - min(seconds / LONGEST, 1) * (HEIGHT - 60):.1f}"
+
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
+             f'font-size="10"><rect width="100%" height="100%" fill="white"/><text x="40" y="14">{title}: '
+             f'{report["requests"]} requests, {report["failures"]} failed; up: seconds, 0 to {LONGEST:g}</text>']
+    for when, what, peer in report["events"]:
+        x, _ = place(min(when, last), 0)
+        colour = "#3a3" if what == "heal" else "#bbb"
+        lines.append(f'<path d="M{x} 24V{HEIGHT - 30}" stroke="{colour}"/>'
+                     f'<text transform="translate({x} {HEIGHT - 4})" fill="{colour}">{what[0]}{peer.split(".")[2]}</text>')
+    for begun, seconds, problem in report["series"]:
+        x, y = place(begun, seconds)
+        lines.append(f'<circle cx="{x}" cy="{y}" r="{3 if problem else 1}" fill="{"red" if problem else "#246"}"/>')
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def measure_with(requests, plots):
+    def measure(folder, rounds, progress, compare, state):
+        lines = []
+        for mode in ("relay", "kernel"):
+            (folder / mode).mkdir()
+            lab = laboratory.Lab(folder / mode)
+            try:
+                if mode == "kernel" and not lab.make_cgroup():
+                    progress("failover: without the kernel: no second version of cgroups")
+                    continue
+                lab.start_authority()
+                lab.start_resolver(redirect=mode, **({"cgroup": lab.cgroup} if lab.cgroup else {}))
+                report = failover.run(lab, requests, EACH_SECOND, RETRIES[mode], seed=7)
+            finally:
+                lab.end()
+            if plots:
+                plots.mkdir(parents=True, exist_ok=True)
+                (plots / f"failover-{mode}.svg").write_text(plot(report, mode))
+            of = f"of {requests}, {len(report['events'])} events"
+            progress(f"failover: {mode}: {report['failures']} failures {of} {report['causes'][:5]}")
+            lines.append({**state(f"failover.{mode}.failures", of, report["failures"]), "target": 0,
+                          "holds": report["failures"] == 0})
+            for key, unit in (("failed_connects", f"{of}, {RETRIES[mode]} retries"), ("delayed", "by over 0.25 s"),
+                              ("p50", "us"), ("p99", "us"), ("longest", "s")):
+                lines.append(state(f"failover.{mode}.{key}", unit, report[key]))
+        return lines
+    return measure

@@ -1,0 +1,50 @@
+#ifndef MUTUA_REDIRECT_MAPS_H
+#define MUTUA_REDIRECT_MAPS_H
+
+/* What the programs in the kernel (redirect.bpf.c) and the resolver tell each other. Ports are in
+ * network order, and so are addresses: IPv4 in the first four octets, the rest 0. Times are
+ * nanoseconds of CLOCK_MONOTONIC. */
+
+#include <linux/types.h>
+
+#define MUTUA_MOST_PEERS 8u
+
+struct mutua_endpoint {
+  __u8 address[16];
+  __u16 port;
+  __u16 family; /* AF_INET, AF_INET6 */
+};
+
+/* Written by the resolver: where connections to a synthetic (address, port) go. Absent, or without a
+ * peer that is not held down: to the relay, which listens there. */
+struct mutua_service_key {
+  __u32 address; /* the synthetic IPv4 address, also of the IPv6 one's twin */
+  __u16 port;
+  __u16 unused;
+};
+
+struct mutua_service {
+  __u32 peer_count;
+  __u32 unused;
+  struct {
+    struct mutua_endpoint endpoint;
+    __u32 syn_timeout_ms;    /* of the first SYN; the second and last is given twice as long */
+  } peers[MUTUA_MOST_PEERS]; /* the best first */
+};
+
+/* Written by the kernel's side when a connection ends: what became of a peer. */
+struct mutua_peer_state {
+  __u64 held_until;
+  __u32 failures; /* connections that it refused or did not answer */
+  __u32 closes;   /* connections that ended after they were established */
+  __u32 rtt_us;   /* of the one that ended last */
+  __u32 unused;
+};
+
+/* Of one socket: where its program believes that it is connected to, and where it is. */
+struct mutua_origin {
+  struct mutua_endpoint synthetic, peer;
+  __u32 syn_timeout_ms;
+};
+
+#endif

@@ -1,0 +1,87 @@
+#include "resolver/name_list/name_list.h"
+
+#include "base/log.h"
+#include "resolver/name_list/zone_transfer.h"
+
+namespace mutua::resolver {
+namespace {
+
+constexpr std::chrono::seconds kRefresh{60}, kRetry{5};
+constexpr std::chrono::hours kUseless{24};
+constexpr std::chrono::milliseconds kPatience{10'000};
+constexpr std::size_t kMostNames = 4'000'000;
+
+}  // namespace
+
+std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::Name& zone) {
+  if (record.type != wire::RRType::txt && record.type != wire::RRType::cname) return std::nullopt;
+  const auto aside = zone.child("lookaside");
+  if (!aside || !record.owner.is_at_or_below(*aside) || record.owner == *aside) return std::nullopt;
+  std::string text;
+  const auto own_labels = static_cast<unsigned>(record.owner.label_count() - aside->label_count());
+  for (unsigned i = 0; i < own_labels; ++i) {
+    const std::string_view label = record.owner.label(i);
+    if (label.find_first_of(".\\") != std::string_view::npos) return std::nullopt;  // no hostname
+    text += std::string(label) + ".";
+  }
+  const auto name = wire::Name::parse(text);
+  return name ? std::optional(*name) : std::nullopt;
+}
+
+NameList::NameList(wire::Name zone, std::vector<SocketAddress> authorities)
+    : zone_(std::move(zone)), authorities_(std::move(authorities)), thread_([this] { run(); }) {}
+
+NameList::~NameList() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void NameList::run() {
+  for (;;) {
+    fetch();
+    std::unique_lock lock(mutex_);
+    const auto age = std::chrono::steady_clock::now() - fetched_at_;
+    const auto pause = names_ && age < kRefresh ? kRefresh : kRetry;
+    if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+  }
+}
+
+void NameList::fetch() {
+  std::string cause;
+  for (const SocketAddress& authority : authorities_) {
+    auto names = std::make_shared<LookasideNames>();
+    const auto done = transfer_zone(authority, zone_, kPatience, [&](const wire::Record& record) {
+      if (names->size() >= kMostNames) return;
+      if (const auto name = looked_aside(record, zone_)) names->insert(name->lowered().to_text());
+    });
+    const std::lock_guard lock(mutex_);
+    if (done) {
+      names_ = std::move(names);
+      fetched_at_ = std::chrono::steady_clock::now();
+      failure_logged_ = false;
+      return;
+    }
+    cause = done.error().message();
+    if (stopping_) return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(failure_logged_, true))
+    log::warning("name_list.unavailable", {{"zone", zone_.to_text()}, {"cause", cause}});
+}
+
+bool NameList::contains(const wire::Name& name) const {
+  const std::lock_guard lock(mutex_);
+  if (!names_ || std::chrono::steady_clock::now() - fetched_at_ > kUseless) return false;
+  return names_->contains(name.lowered().to_text());
+}
+
+std::size_t NameList::size() const {
+  const std::lock_guard lock(mutex_);
+  return names_ ? names_->size() : 0;
+}
+
+}  // namespace mutua::resolver

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <unordered_set>
+#include <vector>
+
+#include "base/socket_address.h"
+#include "wire/message.h"
+#include "wire/name.h"
+
+namespace mutua::resolver {
+
+// The hostnames outside the zone that the zone looks aside for, each in lower case with its final dot.
+using LookasideNames = std::unordered_set<std::string>;
+
+// The hostname that `record` describes, where it stands below lookaside.<zone>: the TXT or CNAME of
+// www.example.org.lookaside.fed.example. is about www.example.org. PURE.
+std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::Name& zone);
+
+// Which names outside the zone the authority is worth asking about: a list that is fetched whole, by a
+// zone transfer, so that nobody is told which of all the world's names this machine looks up. Fetched
+// at the start and every minute, from the first authority that gives it, on a thread of its own; while
+// there is none, or none any more for a day, no name is listed.
+// contains() is thread-safe.
+class NameList {
+ public:
+  NameList(wire::Name zone, std::vector<SocketAddress> authorities);
+  ~NameList();  // waits for a transfer under way, 10 s at most
+
+  bool contains(const wire::Name& name) const;
+  std::size_t size() const;
+
+ private:
+  void run();
+  void fetch();
+
+  const wire::Name zone_;
+  const std::vector<SocketAddress> authorities_;
+  mutable std::mutex mutex_;  // guards the rest
+  std::condition_variable wake_;
+  bool stopping_ = false, failure_logged_ = false;
+  std::shared_ptr<const LookasideNames> names_;
+  std::chrono::steady_clock::time_point fetched_at_{};
+  std::thread thread_;
+};
+
+}  // namespace mutua::resolver

@@ -1,0 +1,107 @@
+#include "resolver/service/connect_routes.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/log.h"
+
+namespace mutua::resolver {
+namespace {
+
+constexpr std::chrono::milliseconds kTurn{200};
+constexpr std::size_t kServicesInOneTurn = 256;
+
+// A first SYN without an answer is repeated when the answer is well overdue.
+constexpr std::chrono::milliseconds kShortestSyn{200}, kLongestSyn{1000};
+
+std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {
+  return std::clamp(std::chrono::ceil<std::chrono::milliseconds>(2 * rtt), kShortestSyn,
+                    kLongestSyn);
+}
+
+}  // namespace
+
+ConnectRoutes::ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser,
+                             const Names& names)
+    : loop_(loop), redirect_(redirect), chooser_(chooser), names_(names) {}
+
+ConnectRoutes::~ConnectRoutes() {
+  loop_.remove(redirect_.failure_descriptor());
+  loop_.cancel(timer_);
+}
+
+Result<void> ConnectRoutes::begin() {
+  TRY(loop_.add(redirect_.failure_descriptor(), EPOLLIN, *this));
+  turn();
+  return {};
+}
+
+void ConnectRoutes::on_ready(std::uint32_t) {
+  redirect_.acknowledge();
+  hear_reports();
+}
+
+void ConnectRoutes::turn() {
+  hear_reports();
+  auto open = names_.tcp_services();
+  // The names that are gone, and then the next ones after those compared last.
+  for (auto one = led_.begin(); one != led_.end();) {
+    const Place place = one->first;
+    ++one;
+    if (!open.contains(place)) lead(place, {});
+  }
+  auto next = open.upper_bound(compared_);
+  for (std::size_t i = 0; i < std::min(open.size(), kServicesInOneTurn); ++i, ++next) {
+    if (next == open.end()) next = open.begin();
+    Ways ways;
+    for (const auto& peer : chooser_.proven(next->second)) {
+      if (ways.size() == ConnectRedirect::kMostWays) break;
+      ways.push_back({peer.address, syn_timeout(peer.rtt)});
+    }
+    lead(next->first, std::move(ways));
+    compared_ = next->first;
+  }
+  timer_ = loop_.after(kTurn, [this] { turn(); });
+}
+
+void ConnectRoutes::lead(const Place& place, Ways ways) {
+  std::vector<SocketAddress> order;
+  for (const auto& way : ways) order.push_back(way.peer);
+  const auto led = led_.find(place);
+  const bool same = led == led_.end() ? order.empty() : led->second == order;
+  if (same) return;
+  // What the kernel knew of a peer before is old news.
+  for (const SocketAddress& peer : order)
+    reports_.try_emplace(peer, redirect_.report_of(peer).value_or(ConnectRedirect::Report{}));
+  if (const auto done = redirect_.lead(place.first, place.second, ways); !done) {
+    log::warning("kernel_redirect.failed", {{"cause", done.error().message()}});
+    return;
+  }
+  if (order.empty()) {
+    led_.erase(place);
+  } else {
+    led_[place] = std::move(order);
+  }
+}
+
+void ConnectRoutes::hear_reports() {
+  std::set<SocketAddress> peers;
+  for (const auto& [place, order] : led_) peers.insert(order.begin(), order.end());
+  std::erase_if(reports_, [&](const auto& one) { return !peers.contains(one.first); });
+  for (const SocketAddress& peer : peers) {
+    const auto now = redirect_.report_of(peer);
+    if (!now) continue;
+    const auto before = std::exchange(reports_[peer], *now);
+    if (now->ends != before.ends) {
+      chooser_.made_connections(now->ends - before.ends);
+      chooser_.measured_rtt(peer, now->rtt);
+      chooser_.succeeded(peer);
+    }
+    if (now->failures != before.failures)
+      chooser_.failed(peer, "refused or did not answer a connection");
+  }
+}
+
+}  // namespace mutua::resolver
