@@ -11,7 +11,7 @@ using wire::RRType;
 
 OutgoingRecord soa_of(const ZoneVersion& version) {
   const RRset* soa = version.find(version.apex(), RRType::soa);
-  return {&version.apex(), RRType::soa, soa->ttl, soa->rdatas.front()};
+  return {version.apex().wire(), RRType::soa, soa->ttl, soa->rdatas.front()};
 }
 
 class WholeZone final : public OutgoingRecords {
@@ -32,7 +32,7 @@ class WholeZone final : public OutgoingRecords {
       }
       const ZoneNode* node = nodes_.next();
       if (!node) break;
-      owner_ = node->owner();
+      owner_ = node->given_owner();
       rrsets_ = node->rrsets();
       rrset_ = 0;
     }
@@ -43,12 +43,12 @@ class WholeZone final : public OutgoingRecords {
  private:
   OutgoingRecord next_of(const RRset& rrset) {
     const BytesView rdata = rrset.rdatas[rdata_++];
-    return {&owner_, rrset.type, ttl_of(rrset, rdata), rdata};
+    return {owner_, rrset.type, ttl_of(rrset, rdata), rdata};
   }
 
   const std::shared_ptr<const ZoneVersion> version_;
   NameTrie<ZoneNode>::Iterator nodes_;
-  wire::Name owner_;
+  BytesView owner_;
   std::span<const RRset> rrsets_;
   std::size_t rrset_ = 0, rdata_ = 0;
   bool started_ = false, ended_ = false;
@@ -88,7 +88,8 @@ class Differences final : public OutgoingRecords {
   void put_soa(const ChangeSet& change, std::optional<RRset> RRsetChange::*side) {
     for (const RRsetChange& one : change.changes)
       if (one.type == RRType::soa && one.*side)
-        ready_.push_back({&one.owner, RRType::soa, (one.*side)->ttl, (one.*side)->rdatas.front()});
+        ready_.push_back(
+            {one.owner.wire(), RRType::soa, (one.*side)->ttl, (one.*side)->rdatas.front()});
   }
 
   // The records of `from` that `other` has not, or has with another TTL.
@@ -99,7 +100,7 @@ class Differences final : public OutgoingRecords {
     for (const Bytes& rdata : from->rdatas) {
       const bool stays = comparable && std::find(other->rdatas.begin(), other->rdatas.end(),
                                                  rdata) != other->rdatas.end();
-      if (!stays) ready_.push_back({&change.owner, change.type, ttl_of(*from, rdata), rdata});
+      if (!stays) ready_.push_back({change.owner.wire(), change.type, ttl_of(*from, rdata), rdata});
     }
   }
 

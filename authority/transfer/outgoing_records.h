@@ -14,7 +14,7 @@ namespace mutua::authority {
 
 // One record on its way out; refers to what its source holds.
 struct OutgoingRecord {
-  const wire::Name* owner;
+  BytesView owner;  // the same octets, at the same place, for records of one owner in succession
   wire::RRType type;
   std::uint32_t ttl;
   BytesView rdata;

@@ -49,9 +49,9 @@ void RecordPacker::begin(Bytes& message) {
 
 // False, with the message as it was, where the record does not fit.
 bool RecordPacker::put(Bytes& message, const OutgoingRecord& record) {
-  const std::size_t largest = record.owner->wire().size() + 10 + record.rdata.size();
+  const std::size_t largest = record.owner.size() + 10 + record.rdata.size();
   if (message.size() + largest > kFullMessage) return false;
-  put_owner(message, *record.owner);
+  put_owner(message, record.owner);
   append_u16(message, static_cast<std::uint16_t>(record.type));
   append_u16(message, static_cast<std::uint16_t>(wire::RRClass::in));
   append_u32(message, record.ttl);
@@ -61,17 +61,17 @@ bool RecordPacker::put(Bytes& message, const OutgoingRecord& record) {
 }
 
 // A pointer where the owner is that of the record before; else its labels and a pointer to the apex.
-void RecordPacker::put_owner(Bytes& message, const wire::Name& owner) {
+void RecordPacker::put_owner(Bytes& message, BytesView owner) {
   const auto point_at = [&](std::size_t place) {
     append_u16(message, static_cast<std::uint16_t>(0xC000 | place));
   };
-  if (owner_ == &owner && owner_at_ != 0) return point_at(owner_at_);
+  if (owner_ == owner.data() && owner_at_ != 0) return point_at(owner_at_);
   const std::size_t apex_size = question_.name.wire().size();
-  const std::size_t labels_size = owner.wire().size() - apex_size;
+  const std::size_t labels_size = owner.size() - apex_size;
   const std::size_t at = message.size();
-  owner_ = &owner;
+  owner_ = owner.data();
   owner_at_ = at <= kLastPointerTarget ? at : 0;
-  append(message, owner.wire().first(labels_size));
+  append(message, owner.first(labels_size));
   if (apex_at_ != 0) return point_at(apex_at_);
   apex_at_ = at + labels_size;
   append(message, question_.name.wire());

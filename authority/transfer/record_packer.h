@@ -24,7 +24,7 @@ class RecordPacker {
  private:
   void begin(Bytes& message);
   bool put(Bytes& message, const OutgoingRecord& record);
-  void put_owner(Bytes& message, const wire::Name& owner);
+  void put_owner(Bytes& message, BytesView owner);
 
   const wire::Header header_;
   const wire::Question question_;
@@ -33,7 +33,7 @@ class RecordPacker {
   bool is_first_ = true;
   // Of the message that is being filled.
   std::size_t apex_at_ = 0, owner_at_ = 0;  // 0: not there
-  const wire::Name* owner_ = nullptr;       // at owner_at_
+  const std::uint8_t* owner_ = nullptr;     // at owner_at_
 };
 
 }  // namespace mutua::authority

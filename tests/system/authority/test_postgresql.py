@@ -207,7 +207,7 @@ class Client(threading.Thread):
 
 
 class Prober(threading.Thread):
-    """Asks one authority again and again; whenever it runs, it must answer."""
+    """Asks one authority again and again; whenever it runs, it must answer, the second datagram at the latest."""
 
     def __init__(self, authority, stop):
         super().__init__()
@@ -220,12 +220,19 @@ class Prober(threading.Thread):
     def run(self):
         while not self.stop.wait(0.002):
             ran = self.runs.is_set()
-            try:
-                assert self.authority.query("ns1", "A", timeout=1).rcode() == dns.rcode.NOERROR
+            problem = self.ask() and self.ask()
+            if not problem:
                 self.answered += 1
-            except (OSError, EOFError, dns.exception.DNSException) as problem:
-                if ran and self.runs.is_set():
-                    self.missed.append(repr(problem))
+            elif ran and self.runs.is_set():
+                self.missed.append(problem)
+
+    def ask(self):
+        """Nothing, or what went wrong."""
+        try:
+            rcode = self.authority.query("ns1", "A", timeout=1).rcode()
+            return None if rcode == dns.rcode.NOERROR else dns.rcode.to_text(rcode)
+        except (OSError, EOFError, dns.exception.DNSException) as problem:
+            return repr(problem)
 
 
 @contextlib.contextmanager
