@@ -171,8 +171,7 @@ tsig_key = {OPERATOR_KEY} hmac-sha256 {secret}
 zone = {ZONE}.
 authority = {self.authority_host.address}:53
 upstream = {self.authority_host.address}:53
-redirect = relay
-""")  # the relay: peers are killed here, and nobody shall notice
+""")
         self.resolver = Program("resolver", self.client,
                                 [self.programs / "mutua-resolver", "--config", configuration],
                                 self.folder)

@@ -68,7 +68,7 @@ def start_authority(host, folder, web):
 def start_resolver(client, folder, authority):
     configuration = folder / "resolver.conf"
     configuration.write_text(f"zone = fed.test.\nauthority = {authority.address}:53\n"
-                             f"upstream = {authority.address}:53\nredirect = relay\n")
+                             f"upstream = {authority.address}:53\n")
     daemon = Daemon("mutua-resolver", ["--config", configuration], folder,
                     prefix=client.command([])).start()
     socket_path = pathlib.Path(f"/proc/{client.holder_pid}/root/run/mutua/resolver.sock")

@@ -59,12 +59,13 @@ TEST(ResolverConfig, LookasideIsNoListedOrYes) {
   EXPECT_FALSE(with("lookaside = some\n").ok());
 }
 
-TEST(ResolverConfig, TheRedirectIsChosenByItselfUnlessForced) {
+TEST(ResolverConfig, TheRelayHidesFailuresUnlessTheKernelIsWanted) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
-  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
+  EXPECT_EQ(with("")->redirect, RedirectMode::relay);
   EXPECT_TRUE(with("")->cgroup.empty());
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");
+  EXPECT_EQ(with("redirect = auto\n")->redirect, RedirectMode::automatic);
   EXPECT_EQ(with("redirect = relay\n")->redirect, RedirectMode::relay);
   EXPECT_FALSE(with("redirect = maybe\n").ok());
 }

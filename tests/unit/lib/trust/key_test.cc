@@ -8,6 +8,7 @@
 
 #include "base/durable_file.h"
 #include "base/encoding.h"
+#include "support/places.h"
 #include "trust/mac.h"
 #include "trust/peer_id.h"
 
@@ -68,7 +69,7 @@ class Wycheproof : public testing::Test {
  protected:
   boost::json::object load(const std::string& file) {
     const std::filesystem::path path =
-        std::filesystem::path(MUTUA_SOURCE_DIR) / "../shared/vectors/wycheproof" / file;
+        test::source_folder() / "../shared/vectors/wycheproof" / file;
     const auto text = read_file(path, 16 << 20);
     if (!text.ok()) return {};
     return boost::json::parse(as_text(*text)).as_object();

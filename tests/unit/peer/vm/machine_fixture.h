@@ -20,6 +20,7 @@
 #include "peer/vm/machine.h"
 #include "peer/vm/uml/cow.h"
 #include "peer/vm/uml/uml_engine.h"
+#include "support/places.h"
 
 namespace mutua::vm {
 
@@ -98,8 +99,8 @@ inline void install_service(const MachineSpec& spec, const std::filesystem::path
   std::ofstream(tree / "etc/mutua/start") << start_script;
   std::filesystem::permissions(tree / "etc/mutua/start", std::filesystem::perms(0755));
   const auto derived = folder / "derived.img";
-  const std::string command = std::string(MUTUA_SOURCE_DIR) + "/peer/vm/uml/base/add-files.sh " +
-                              spec.base_disk.string() + ' ' + tree.string() + ' ' +
+  const std::string command = (test::source_folder() / "peer/vm/uml/base/add-files.sh").string() +
+                              ' ' + spec.base_disk.string() + ' ' + tree.string() + ' ' +
                               derived.string();
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
   const auto delta = uml::compare(spec.base_disk, derived);
@@ -223,7 +224,7 @@ class MachineTest : public testing::Test {
   }
 
   std::filesystem::path kernel_, base_, folder_;
-  uml::UmlEngine engine_{std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine"};
+  uml::UmlEngine engine_{test::build_folder() / "bin/mutua-machine"};
 };
 
 }  // namespace mutua::vm

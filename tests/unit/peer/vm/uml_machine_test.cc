@@ -225,7 +225,7 @@ TEST_F(UmlMachine, DestructionLeavesNoProcessAndNoGroup) {
 std::vector<pid_t> ready_processes() { return processes_with(std::to_string(::getpid())); }
 
 TEST_F(UmlMachine, AProcessStandsReadyForTheNextMachineAndIsReplaced) {
-  uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+  uml::UmlEngine engine(test::build_folder() / "bin/mutua-machine");
   engine.keep_one_ready();
   // mutua-machine, its keeper, its network.
   ASSERT_TRUE(eventually([] { return ready_processes().size() == 3; }));
@@ -242,7 +242,7 @@ TEST_F(UmlMachine, AProcessStandsReadyForTheNextMachineAndIsReplaced) {
 }
 
 TEST_F(UmlMachine, AReadyProcessThatDiedIsNotUsed) {
-  uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+  uml::UmlEngine engine(test::build_folder() / "bin/mutua-machine");
   engine.keep_one_ready();
   // mutua-machine itself, or a child of its.
   for (const bool itself : {true, false}) {
@@ -265,7 +265,7 @@ TEST_F(UmlMachine, AReadyProcessThatDiedIsNotUsed) {
 
 TEST_F(UmlMachine, AnEngineTakesItsReadyProcessAlong) {
   {
-    uml::UmlEngine engine(std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine");
+    uml::UmlEngine engine(test::build_folder() / "bin/mutua-machine");
     engine.keep_one_ready();
     ASSERT_TRUE(eventually([] { return ready_processes().size() == 3; }));
   }

@@ -76,7 +76,7 @@ class QemuMachine : public MachineTest {
     return spec;
   }
 
-  qemu::QemuEngine qemu_{std::filesystem::path(MUTUA_BINARY_DIR) / "bin" / "mutua-machine"};
+  qemu::QemuEngine qemu_{test::build_folder() / "bin/mutua-machine"};
 };
 
 TEST_F(QemuMachine, ServesAPageAndStopsWhenAsked) {
