@@ -36,21 +36,9 @@ Problem check_zone_section(const wire::Message& message, const ZoneVersion& vers
 
 bool is_deletion(const wire::Record& record) { return record.rclass != RRClass::in; }
 
-// Made by the signer of the zone, now or later; never by an update.
-bool belongs_to_dnssec(RRType type) {
-  switch (type) {
-    case RRType::rrsig:
-    case RRType::nsec:
-    case RRType::nsec3:
-    case RRType::nsec3param:
-    case RRType::dnskey:
-    case RRType::cds:
-    case RRType::cdnskey:
-    case RRType::zonemd:
-      return true;
-    default:
-      return false;
-  }
+// Made by the authority itself, now or later; never by an update.
+bool belongs_to_authority(RRType type) {
+  return wire::is_of_signer(type) || type == RRType::zonemd;
 }
 
 // What would take names below out of the zone's hands.
@@ -59,7 +47,7 @@ bool delegates(RRType type) {
 }
 
 Problem check_type(const wire::Record& record, const ZoneVersion& version) {
-  if (belongs_to_dnssec(record.type)) {
+  if (belongs_to_authority(record.type)) {
     return prohibited(to_text(record.type) + " records are made by the authority");
   }
   if (is_derived(version, record.owner, record.type)) {

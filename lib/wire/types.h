@@ -78,4 +78,20 @@ constexpr bool is_meta(RRType type) {
   return value == 0 || value == 41 || (value >= 128 && value <= 255);
 }
 
+// A type that the signer of a zone makes (RFC 4034, 5155, 7344).
+constexpr bool is_of_signer(RRType type) {
+  switch (type) {
+    case RRType::rrsig:
+    case RRType::nsec:
+    case RRType::nsec3:
+    case RRType::nsec3param:
+    case RRType::dnskey:
+    case RRType::cds:
+    case RRType::cdnskey:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace mutua::wire

@@ -6,7 +6,6 @@ full run."""
 
 import contextlib
 import os
-import shutil
 import subprocess
 import threading
 import time

@@ -3,11 +3,8 @@
 """mutua-authority as a secondary: the same records as its primary, whoever that is; and nothing of what a
 hostile primary, a stranger or a broken line says."""
 
-import base64
 import contextlib
-import os
 import random
-import shutil
 import socket
 import struct
 import subprocess
@@ -29,69 +26,10 @@ import pytest
 
 from daemons import Authority, free_port, wait_until
 from netlab import die_with_parent
+from secondaries import SECRET, Following, nsd_surroundings, random_update, records, secret_option, tool
 
-SECRET = base64.b64encode(b"secret between two nameservers!!").decode()
 KEYRING = dns.tsigkeyring.from_text({"transfer": ("hmac-sha256", SECRET)})
 HEAD = "$ORIGIN fed.test.\n$TTL 300\n@ SOA ns1 hostmaster 1 3600 2 604800 60\n@ NS ns1\nns1 A 127.0.0.1\n"
-
-
-def tool(name):
-    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-
-
-def secret_option(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "transfer.secret"
-    path.write_text(SECRET + "\n")
-    path.chmod(0o600)
-    return f"transfer_key = transfer hmac-sha256 {path}"
-
-
-class Following(Authority):
-    """A secondary. Its zone comes from `primaries`: ports on 127.0.0.1."""
-
-    def __init__(self, folder, primaries, options=()):
-        super().__init__(folder, options=[secret_option(folder), "transfer = 127.0.0.1", *options,
-                                          *[f"primary = 127.0.0.1:{port} transfer" for port in primaries]])
-
-    def write_config(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"zone = {self.zone}", f"database = {self.folder / 'zone.sqlite'}",
-                 *[f"listen = {address}" for address in self.listen], *self.options]
-        (self.folder / "authority.conf").write_text("\n".join(lines) + "\n")
-
-    def rcode(self, name="fed.test.", rdtype="SOA"):
-        return self.query(name, rdtype).rcode()
-
-    def has(self, serial):
-        return self.rcode() == dns.rcode.NOERROR and self.serial() == serial
-
-
-def records(port, key=None):
-    """Every record with its TTL, as `dig AXFR` shows it: nothing is merged or reordered away."""
-    command = ["dig", "@127.0.0.1", "-p", str(port), "+noall", "+answer", "+onesoa", "fed.test", "AXFR"]
-    if key:
-        command[1:1] = ["-y", f"hmac-sha256:transfer:{SECRET}"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return sorted(" ".join(line.split()) for line in text.splitlines())
-
-
-def random_update(authority, choose):
-    message = authority.operator_update()
-    for _ in range(choose.randrange(1, 4)):
-        name = f"n{choose.randrange(60)}"
-        kind = choose.randrange(5)
-        if kind == 0:
-            message.delete(name)
-        elif kind == 1:
-            message.delete(name, "A")
-        elif kind == 2:
-            message.replace(name, choose.choice((60, 300)), "TXT", f'"{choose.randrange(1000)}"')
-        elif kind == 3:
-            message.add(f"_80._tcp.{name}.list", 60, "SRV", f"0 0 {choose.randrange(1, 60000)} N{choose.randrange(60)}")
-        else:
-            message.add(name, 60, "A", f"192.0.2.{choose.randrange(250)}")
-    assert authority.send(message).rcode() == dns.rcode.NOERROR
 
 
 @contextlib.contextmanager
@@ -115,7 +53,7 @@ def test_it_is_equal_record_by_record_after_every_burst_of_updates(tmp_path, is_
         choose = random.Random(11)
         for _ in range(6):
             for _ in range(50):
-                random_update(primary, choose)
+                assert primary.send(random_update(primary, choose)).rcode() == dns.rcode.NOERROR
             wait_until(lambda: follower.has(primary.serial()), 20, "the newest serial")
             theirs, ours = records(primary.port, key=True), records(follower.port)
             if follower.has(primary.serial()):  # a renewal or digest may have come between the two
@@ -176,19 +114,8 @@ def test_without_any_primary_the_zone_expires_and_comes_back(tmp_path):
 # ---------------------------------------------------------------- other primaries
 
 def nsd(folder, zone_path, port, notify_port):
-    (folder / "nsd.conf").write_text(f"""server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  database: ""
-  zonesdir: "{folder}"
-  pidfile: "{folder}/pid"
-  xfrdfile: "{folder}/xfrd"
-  xfrdir: "{folder}"
-  zonelistfile: "{folder}/zones"
-remote-control:
-  control-enable: yes
-  control-interface: {folder}/control
-key:
+    surroundings = nsd_surroundings(folder, f"ip-address: 127.0.0.1@{port}", control=True)
+    (folder / "nsd.conf").write_text(f"""{surroundings}key:
   name: transfer
   algorithm: hmac-sha256
   secret: "{SECRET}"

@@ -18,6 +18,7 @@ import pytest
 
 from daemons import Authority, free_port, wait_until
 from netlab import die_with_parent
+from secondaries import nsd_surroundings
 
 PADDING = 12
 
@@ -211,19 +212,8 @@ def test_nsd_follows_by_xot(tmp_path):
     with TlsAuthority(tmp_path / "authority", options=["transfer = 127.0.0.1 tls"]) as authority:
         folder, port = tmp_path / "nsd", free_port()
         folder.mkdir()
-        (folder / "nsd.conf").write_text(f"""server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  database: ""
-  zonesdir: "{folder}"
-  pidfile: "{folder}/pid"
-  xfrdfile: "{folder}/xfrd"
-  xfrdir: "{folder}"
-  zonelistfile: "{folder}/zones"
-  tls-cert-bundle: "{authority.folder}/tls.pem"
-remote-control:
-  control-enable: no
-tls-auth:
+        surroundings = nsd_surroundings(folder, f"ip-address: 127.0.0.1@{port}", f'tls-cert-bundle: "{authority.folder}/tls.pem"')
+        (folder / "nsd.conf").write_text(f"""{surroundings}tls-auth:
   name: authority
   auth-domain-name: ns1.fed.test
 zone:

@@ -26,6 +26,7 @@ import pytest
 
 from daemons import Authority, free_port, wait_until
 from netlab import die_with_parent
+from secondaries import nsd_surroundings, random_update
 
 SAMPLES = pathlib.Path(os.environ["MUTUA_SOURCE"]) / "zones"
 SECRET = base64.b64encode(b"secret of the samples, not for yours!").decode()
@@ -60,10 +61,7 @@ class Secondary:
         wait_until(self.serial, 30, f"{self.kind} follows:\n{(self.folder / 'log').read_text()}")
 
     def _surroundings_nsd(self):
-        return (f'server:\n  username: ""\n  database: ""\n  zonesdir: "{self.folder}"\n'
-                f'  pidfile: "{self.folder}/pid"\n  xfrdfile: "{self.folder}/xfrd"\n'
-                f'  xfrdir: "{self.folder}"\n  zonelistfile: "{self.folder}/zones"\n'
-                "remote-control:\n  control-enable: no\n")
+        return nsd_surroundings(self.folder)
 
     def _surroundings_knot(self):
         return (f"database:\n    storage: {self.folder}\ntemplate:\n  - id: default\n"
@@ -130,25 +128,6 @@ def records(zone):
     """Every record of a zone, the SOA too, whatever the order."""
     return {(str(name).lower(), ttl, dns.rdatatype.to_text(rdata.rdtype), rdata.to_text().lower())
             for name, ttl, rdata in zone.iterate_rdatas()}
-
-
-def random_update(authority, choose):
-    """Names that come, go and change, a TTL that changes, many records at one name."""
-    message = authority.operator_update()
-    for _ in range(choose.randrange(1, 4)):
-        name = f"n{choose.randrange(60)}"
-        kind = choose.randrange(5)
-        if kind == 0:
-            message.delete(name)
-        elif kind == 1:
-            message.delete(name, "A")
-        elif kind == 2:
-            message.replace(name, choose.choice((60, 300)), "TXT", f'"{choose.randrange(1000)}"')
-        elif kind == 3:
-            message.add(f"_80._tcp.{name}.list", 60, "SRV", f"0 0 {choose.randrange(1, 60000)} n{choose.randrange(60)}")
-        else:
-            message.add(name, 60, "A", f"192.0.2.{choose.randrange(250)}")
-    return message
 
 
 def test_nsd_and_knot_are_equal_after_a_thousand_random_updates(tmp_path):

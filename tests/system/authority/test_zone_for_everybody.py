@@ -23,7 +23,7 @@ import pytest
 
 from daemons import Authority, free_port, program, wait_until
 from netlab import die_with_parent
-from test_secondary import SECRET, Following, records, secret_option
+from secondaries import SECRET, Following, nsd_surroundings, records, secret_option
 
 UPDATES = int(os.environ.get("MUTUA_RANDOM_UPDATES", "400"))
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -214,18 +214,8 @@ stub-zone:
 # ---------------------------------------------------------------- who follows
 
 def nsd_config(folder, port, primary):
-    return f"""server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  database: ""
-  zonesdir: "{folder}"
-  pidfile: "{folder}/pid"
-  xfrdfile: "{folder}/xfrd"
-  xfrdir: "{folder}"
-  zonelistfile: "{folder}/zones"
-remote-control:
-  control-enable: no
-key:
+    surroundings = nsd_surroundings(folder, f"ip-address: 127.0.0.1@{port}")
+    return f"""{surroundings}key:
   name: transfer
   algorithm: hmac-sha256
   secret: "{SECRET}"

@@ -6,7 +6,6 @@ import pathlib
 import select
 import signal
 import subprocess
-import sys
 import time
 
 HERE = pathlib.Path(__file__).parent
