@@ -295,9 +295,9 @@ void MachineProgram::refill(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     taken_.wait(lock, stop, [this] { return !ready_; });
-    // Every start puts this off.
-    taken_.wait_until(lock, stop, next_refill_,
-                      [this] { return steady_clock::now() >= next_refill_; });
+    // Every start puts this off. A copy, since the wait looks at it without the lock.
+    const auto due = next_refill_;
+    taken_.wait_until(lock, stop, due, [this] { return steady_clock::now() >= next_refill_; });
     if (stop.stop_requested() || steady_clock::now() < next_refill_) continue;
     auto process = spawn();
     if (process.ok()) {
