@@ -255,7 +255,13 @@ TEST_F(UmlMachine, AReadyProcessThatDiedIsNotUsed) {
     }
     ASSERT_GT(victim, 0);
     ASSERT_EQ(::kill(victim, SIGKILL), 0);
-    ASSERT_TRUE(eventually([&] { return status_of(warden, "State").starts_with("Z"); }));
+    // Gone with all its threads, and so its end of the channel; not reaped.
+    ASSERT_TRUE(eventually([&] {
+      siginfo_t ended{};
+      const int answer =
+          ::waitid(P_PID, static_cast<id_t>(warden), &ended, WEXITED | WNOHANG | WNOWAIT);
+      return answer == 0 && ended.si_pid == warden;
+    }));
     auto machine = engine.start(make_spec(itself ? "fresh" : "fresher"));
     ASSERT_TRUE(machine.ok()) << machine.error().message();
     ASSERT_TRUE((*machine)->wait_for(State::running, kPatience).ok());
