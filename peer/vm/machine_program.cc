@@ -220,6 +220,12 @@ MachineProgram::Process::~Process() {
 }
 
 bool MachineProgram::Process::waits() const {
+  // Its death comes first: a child that has just been forked still holds its end of the channel.
+  siginfo_t ended{};
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+      ended.si_pid != 0) {
+    return false;
+  }
   pollfd heard{channel_.fd(), POLLIN, 0};
   return ::poll(&heard, 1, 0) == 0;
 }

@@ -167,9 +167,9 @@ void take_snapshot(GuestProgram& guest, const Channel& warden, const std::string
 Result<void> run(const JailUser& user, GuestProgram& guest, const Channel& warden,
                  KeeperPipes pipes) {
   TRY(die_with_parent());
-  const MachineSpec spec = TRY(wait_for_go(warden));
   const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get(), pipes.denials.get()};
   close_all_but(kept);
+  const MachineSpec spec = TRY(wait_for_go(warden));
   if (::dup2(pipes.console.get(), 1) < 0 || ::dup2(pipes.console.get(), 2) < 0) {
     return errno_error(errno, "redirect the keeper's output");
   }

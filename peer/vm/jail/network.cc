@@ -311,9 +311,9 @@ Result<void> enter_jail(const MachineSpec& spec, const JailUser& user) {
 
 Result<void> run(const JailUser& user, const Channel& warden, UniqueFd ethernet) {
   TRY(die_with_parent());
-  const MachineSpec spec = TRY(wait_for_go(warden));
   const int kept[] = {warden.fd(), ethernet.get()};
   close_all_but(kept);
+  const MachineSpec spec = TRY(wait_for_go(warden));
   // What libslirp has to say about a guest's frames is the guest's to choose: nobody hears it.
   const UniqueFd nowhere(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nowhere || ::dup2(nowhere.get(), 0) < 0 || ::dup2(nowhere.get(), 1) < 0 ||
