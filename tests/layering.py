@@ -29,7 +29,7 @@ ARROWS = {
     "authority/store": ["authority/zone", "lib/trust"],
     "authority/dnssec": ["authority/zone", "lib/trust", "lib/upstream"],
     "authority/writer": ["authority/update", "authority/dnssec"],
-    "authority/transfer": ["authority/access", "authority/dnssec"],
+    "authority/transfer": ["authority/access", "authority/dnssec", "lib/stub_client"],
     "authority/tls": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
                          "authority/tls", "authority/writer", "lib/upstream"],
@@ -43,10 +43,10 @@ ARROWS = {
     "resolver/redirect": ["resolver/choice", "resolver/event_loop"],
     "resolver/service": ["resolver/discovery", "resolver/redirect"],
     "resolver/local_api": ["resolver/service", "lib/local_protocol", "lib/control"],
-    "resolver/name_list": ["lib/wire"],
+    "resolver/name_list": ["lib/wire", "lib/stub_client"],
     "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
-    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/stub_client", "lib/upstream"],
+    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/upstream"],
 
     "nss_module": ["lib/local_protocol"],
 

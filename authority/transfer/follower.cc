@@ -12,12 +12,12 @@
 
 #include "authority/access/refusal.h"
 #include "authority/access/tsig_check.h"
-#include "authority/transfer/dns_stream.h"
 #include "authority/transfer/received_changes.h"
 #include "authority/transfer/stream_signature.h"
 #include "authority/transfer/stream_verifier.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "stub_client/dns_stream.h"
 #include "trust/random.h"
 
 namespace mutua::authority {
@@ -25,6 +25,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using stub_client::DnsStream;
 using wire::RRType;
 
 // What stands in the catalog before there is a zone: it answers nothing.
@@ -260,7 +261,7 @@ Result<void> TcpFollower::refresh_from(const Primary& primary) {
 
 Result<Received> TcpFollower::fetch(const Primary& primary, RRType type, SteadyTime end) {
   DnsStream stream = TRY(DnsStream::connect(
-      primary.address, cancel_.get(), std::chrono::steady_clock::now() + config_.message_patience));
+      primary.address, std::chrono::steady_clock::now() + config_.message_patience, cancel_.get()));
   Exchange exchange(stream, primary, config_, clock_, end);
   const wire::Message request = question(type);
   TRY(exchange.ask(request));

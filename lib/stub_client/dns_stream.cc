@@ -1,55 +1,36 @@
-#include "authority/transfer/dns_stream.h"
+#include "stub_client/dns_stream.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
-namespace mutua::authority {
-namespace {
+#include "stub_client/wait_ready.h"
 
-using std::chrono::milliseconds;
-
-int milliseconds_to(SteadyTime deadline) {
-  const auto left =
-      std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-  return static_cast<int>(std::clamp<decltype(left)>(left, 0, 60'000));
-}
-
-}  // namespace
+namespace mutua::stub_client {
 
 Result<void> DnsStream::wait(short events, SteadyTime deadline) const {
-  std::array<pollfd, 2> watched{{{socket_.get(), events, 0}, {cancel_, POLLIN, 0}}};
-  while (std::chrono::steady_clock::now() < deadline) {
-    const int count = ::poll(watched.data(), watched.size(), milliseconds_to(deadline));
-    if (count < 0 && errno != EINTR) return errno_error(errno, "poll");
-    if (count > 0 && watched[1].revents != 0) return Error("cancelled");
-    if (count > 0) return {};
-  }
-  return Error("no answer in time");
+  if (!TRY(wait_ready(socket_.get(), events, deadline, cancel_))) return Error("no answer in time");
+  return {};
 }
 
-Result<DnsStream> DnsStream::connect(const SocketAddress& server, int cancel, SteadyTime deadline) {
-  const std::string operation = "connect to " + server.to_text();
+Result<DnsStream> DnsStream::connect(const SocketAddress& server, SteadyTime deadline, int cancel) {
   UniqueFd socket(
       ::socket(server.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (!socket) return errno_error(errno, operation);
+  if (!socket) return errno_error(errno, "socket");
   const int on = 1;
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   DnsStream stream(std::move(socket), cancel);
   if (::connect(stream.socket_.get(), server.data(), server.size()) == 0) return stream;
-  if (errno != EINPROGRESS) return errno_error(errno, operation);
+  if (errno != EINPROGRESS) return errno_error(errno, "connect");
   TRY(stream.wait(POLLOUT, deadline));
   int problem = 0;
   socklen_t size = sizeof problem;
   ::getsockopt(stream.socket_.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
-  if (problem != 0) return errno_error(problem, operation);
+  if (problem != 0) return errno_error(problem, "connect");
   return stream;
 }
 
@@ -78,7 +59,7 @@ Result<void> DnsStream::fill(Bytes& out, std::size_t size, SteadyTime deadline) 
     if (count > 0) {
       at += static_cast<std::size_t>(count);
     } else if (count == 0) {
-      return Error("the connection ended");
+      return Error("the server closed the connection");
     } else if (errno == EAGAIN) {
       TRY(wait(POLLIN, deadline));
     } else if (errno != EINTR) {
@@ -95,4 +76,4 @@ Result<Bytes> DnsStream::receive(SteadyTime deadline) {
   return octets;
 }
 
-}  // namespace mutua::authority
+}  // namespace mutua::stub_client
