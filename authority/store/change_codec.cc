@@ -1,7 +1,6 @@
 #include "authority/store/change_codec.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace mutua::authority {
@@ -111,10 +110,7 @@ class Reader {
     return {};
   }
   trust::Digest digest() {
-    std::array<std::uint8_t, 32> octets{};
-    const BytesView field = take(octets.size());
-    std::copy(field.begin(), field.end(), octets.begin());
-    return trust::Digest(octets);
+    return trust::Digest::from_octets(take(trust::Digest::kSize)).value_or({});
   }
   LeaseRow lease() {
     LeaseRow row;

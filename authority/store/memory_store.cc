@@ -25,11 +25,7 @@ Result<CommitOutcome> MemoryStore::commit(std::optional<std::uint32_t> expected,
   }
   if (content_->serial != expected || content_->position != position_)
     return CommitOutcome::conflict;
-  std::optional<std::uint32_t> at = content_->serial;
-  for (const ChangeSet& change : transaction.changes) {
-    if (at && change.from != *at) return Error("commit: the change sets do not follow one another");
-    at = change.to;
-  }
+  const auto at = TRY(serial_after(content_->serial, transaction));
   store(*content_, transaction);
   position_ = ++content_->position;
   // The import of a whole zone is no change that anybody could ask for.

@@ -1,7 +1,6 @@
 #include "authority/store/postgres_store.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -41,10 +40,7 @@ Result<wire::Name> name_at(const Rows& rows, std::size_t row, int column) {
 
 Result<trust::Digest> digest_at(const Rows& rows, std::size_t row, int column) {
   const Bytes octets = TRY(rows.bytes(row, column));
-  std::array<std::uint8_t, 32> fixed{};
-  if (octets.size() != fixed.size()) return Error("a stored digest has a wrong size");
-  std::copy(octets.begin(), octets.end(), fixed.begin());
-  return trust::Digest(fixed);
+  return trust::Digest::from_octets(octets);
 }
 
 Result<WallTime> time_at(const Rows& rows, std::size_t row, int column) {
@@ -429,12 +425,7 @@ Result<std::vector<ChangeSet>> PostgresStore::recent_changes() {
 
 Result<PostgresStore::Database::Batch> PostgresStore::Database::make_batch(
     std::optional<std::uint32_t> expected, const Transaction& transaction) {
-  std::optional<std::uint32_t> serial = expected;
-  for (const ChangeSet& change : transaction.changes) {
-    if (serial && change.from != *serial)
-      return Error("commit: the change sets do not follow one another");
-    serial = change.to;
-  }
+  const auto serial = TRY(serial_after(expected, transaction));
   Batch batch{trust::random_bytes(kIdSize), expected, Writes(transaction).sql()};
   const std::string position = std::to_string(read_up_to.position + 1);
   batch.sql += "UPDATE zone SET position = " + position + ", batch = " + literal(batch.id) +

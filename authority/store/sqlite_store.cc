@@ -37,13 +37,6 @@ Bytes name_key(const wire::Name& name) { return to_bytes(name.lowered().wire());
 std::int64_t seconds_of(WallTime time) { return time.time_since_epoch().count(); }
 WallTime time_of(std::int64_t seconds) { return WallTime(std::chrono::seconds(seconds)); }
 
-Result<trust::Digest> digest_of(BytesView octets) {
-  std::array<std::uint8_t, 32> fixed{};
-  if (octets.size() != fixed.size()) return Error("a stored digest has a wrong size");
-  std::copy(octets.begin(), octets.end(), fixed.begin());
-  return trust::Digest(fixed);
-}
-
 }  // namespace
 
 struct SqliteStore::Database {
@@ -196,7 +189,7 @@ Result<void> SqliteStore::Database::load_leases(std::vector<LeaseRow>& out) {
     LeaseRow row;
     row.owner = TRY(wire::Name::from_wire(rows.column_bytes(0)));
     row.host = TRY(wire::Name::from_wire(rows.column_bytes(1)));
-    row.key = TRY(digest_of(rows.column_bytes(2)));
+    row.key = TRY(trust::Digest::from_octets(rows.column_bytes(2)));
     if (!rows.column_is_null(3)) row.expiry = time_of(rows.column_integer(3));
     row.key_expiry = time_of(rows.column_integer(4));
     out.push_back(std::move(row));
@@ -209,8 +202,8 @@ Result<void> SqliteStore::Database::load_replays(std::vector<ReplayRow>& out) {
       TRY(connection.prepare("SELECT key, fingerprint, signed_at, expiry FROM replay"));
   while (TRY(rows.step())) {
     ReplayRow row;
-    row.key = TRY(digest_of(rows.column_bytes(0)));
-    row.fingerprint = TRY(digest_of(rows.column_bytes(1)));
+    row.key = TRY(trust::Digest::from_octets(rows.column_bytes(0)));
+    row.fingerprint = TRY(trust::Digest::from_octets(rows.column_bytes(1)));
     row.signed_at = rows.column_integer(2);
     row.expiry = time_of(rows.column_integer(3));
     out.push_back(row);
@@ -230,12 +223,9 @@ Result<CommitOutcome> SqliteStore::commit_at(std::optional<std::uint32_t> expect
   sqlite::Scope scope = TRY(sqlite::Scope::begin(database_->connection));
   const auto stored = TRY(serial());
   if (stored != expected) return CommitOutcome::conflict;
-  std::optional<std::uint32_t> at = stored;
-  for (const ChangeSet& change : transaction.changes) {
-    if (at && change.from != *at) return Error("the change sets do not follow one another");
+  const auto at = TRY(serial_after(stored, transaction));
+  for (const ChangeSet& change : transaction.changes)
     TRY(database_->store_change(change, stored.has_value()));
-    at = change.to;
-  }
   if (at && at != stored) TRY(database_->write_serial.bind(1, std::int64_t{*at}).run());
   if (!transaction.changes.empty()) {
     TRY(database_->trim_journal.bind(1, static_cast<std::int64_t>(database_->journal_limit)).run());

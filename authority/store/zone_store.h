@@ -87,6 +87,11 @@ class ZoneStore {
   virtual Result<std::vector<ChangeSet>> recent_changes() = 0;
 };
 
+// The serial that a transaction leads to from `stored` (nothing: an empty store). Fails where its
+// change sets do not follow one another.
+Result<std::optional<std::uint32_t>> serial_after(std::optional<std::uint32_t> stored,
+                                                  const Transaction& transaction);
+
 // Fills an empty store with a zone. Fails, changing nothing, where it is not empty or the records
 // have no SOA.
 Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets);

@@ -45,7 +45,7 @@ Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 void Sha256::update(BytesView bytes) { state_->context.update(bytes); }
 
 Digest Sha256::finish() {
-  std::array<std::uint8_t, 32> octets;
+  std::array<std::uint8_t, Digest::kSize> octets;
   state_->context.finish(octets.data());
   return Digest(octets);
 }
@@ -73,17 +73,22 @@ Digest sha256(BytesView bytes) {
   return hash.finish();
 }
 
+Result<Digest> Digest::from_octets(BytesView octets) {
+  if (octets.size() != kSize) return errorf("a digest of %zu octets", octets.size());
+  Digest digest;
+  std::ranges::copy(octets, digest.octets_.begin());
+  return digest;
+}
+
 Result<Digest> Digest::parse(std::string_view text) {
   constexpr std::string_view prefix = "sha256:";
   const auto bad = [&] {
     return Error("not a sha256 digest: " + std::string(text.substr(0, 100)));
   };
-  if (!text.starts_with(prefix) || text.size() != prefix.size() + 64) return bad();
-  auto octets = hex_decode(text.substr(prefix.size()));
+  if (!text.starts_with(prefix) || text.size() != prefix.size() + 2 * kSize) return bad();
+  const auto octets = hex_decode(text.substr(prefix.size()));
   if (!octets.ok()) return bad();
-  Digest digest;
-  std::ranges::copy(*octets, digest.octets_.begin());
-  return digest;
+  return from_octets(*octets);
 }
 
 std::string Digest::to_text() const { return "sha256:" + hex(); }

@@ -14,8 +14,12 @@ namespace mutua::trust {
 // A SHA-256 digest. A value.
 class Digest {
  public:
+  static constexpr std::size_t kSize = 32;
+
   Digest() : octets_{} {}
-  explicit Digest(const std::array<std::uint8_t, 32>& octets) : octets_(octets) {}
+  explicit Digest(const std::array<std::uint8_t, kSize>& octets) : octets_(octets) {}
+  // Fails where they are not kSize octets.
+  static Result<Digest> from_octets(BytesView octets);
   // "sha256:" and 64 hexadecimal digits, as OCI writes it.
   static Result<Digest> parse(std::string_view text);
 
@@ -27,7 +31,7 @@ class Digest {
   auto operator<=>(const Digest&) const = default;
 
  private:
-  std::array<std::uint8_t, 32> octets_;
+  std::array<std::uint8_t, kSize> octets_;
 };
 
 Digest sha256(BytesView bytes);

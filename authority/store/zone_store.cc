@@ -5,6 +5,16 @@
 
 namespace mutua::authority {
 
+Result<std::optional<std::uint32_t>> serial_after(std::optional<std::uint32_t> stored,
+                                                  const Transaction& transaction) {
+  for (const ChangeSet& change : transaction.changes) {
+    if (stored && change.from != *stored)
+      return Error("the change sets do not follow one another");
+    stored = change.to;
+  }
+  return stored;
+}
+
 Result<void> import_zone(ZoneStore& store, std::vector<OwnedRRset> rrsets) {
   return import_zone(store, StoredZone{std::move(rrsets), {}, {}, {}});
 }
