@@ -39,11 +39,13 @@ std::optional<tcp_info> info_of(int fd) {
 
 }  // namespace
 
-TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target)
+TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target,
+                             std::optional<SocketAddress> not_answering)
     : context_(context),
       target_(std::move(target)),
       begun_(context.loop.now()),
       client_(std::make_shared<End>(this)),
+      not_answering_(std::move(not_answering)),
       upload_(context.pipes),
       download_(context.pipes) {
   client_->stream.fd = std::move(client);
@@ -111,6 +113,10 @@ void TcpConnection::take_list(std::optional<PeerChooser::Order> order) {
   // Where the authority cannot say, the list at hand is gone through once more.
   if (order) order_ = std::move(*order);
   std::erase_if(order_, [&](const SocketAddress& peer) { return spent_.contains(peer); });
+  if (const auto last = std::exchange(not_answering_, std::nullopt)) {
+    std::stable_partition(order_.begin(), order_.end(),
+                          [&](const SocketAddress& peer) { return peer != *last; });
+  }
   next_ = 0;
   try_next();
 }
