@@ -85,6 +85,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
   void take_list(std::optional<PeerChooser::Order> order);
   void try_next();
   bool connect_to(const SocketAddress& peer);
+  void wait_for_peer(std::chrono::milliseconds overdue);
   void connected();
   void prove();
   enum class Sent { all, blocked, failed };

@@ -13,17 +13,13 @@ namespace {
 constexpr std::chrono::milliseconds kTurn{200};
 constexpr std::size_t kServicesInOneTurn = 256;
 
-// A first SYN without an answer is given up when the answer is well overdue; until then, and sooner,
-// the connections after it go elsewhere.
-constexpr std::chrono::milliseconds kShortestSyn{200}, kLongestSyn{1000}, kOverdue{20};
+// A first SYN without an answer is given up when the answer is well overdue. (The connections after it
+// go elsewhere sooner.)
+constexpr std::chrono::milliseconds kShortestSyn{200}, kLongestSyn{1000};
 
 std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {
   return std::clamp(std::chrono::ceil<std::chrono::milliseconds>(2 * rtt), kShortestSyn,
                     kLongestSyn);
-}
-
-std::chrono::milliseconds overdue(std::chrono::microseconds rtt) {
-  return kOverdue + std::min(std::chrono::ceil<std::chrono::milliseconds>(2 * rtt), kLongestSyn);
 }
 
 }  // namespace
@@ -68,7 +64,7 @@ void ConnectRoutes::turn() {
     for (const auto& peer : chooser_.proven(next->second)) {
       if (ways.size() == ConnectRedirect::kMostWays) break;
       if (redirect_.can_lead_to(peer.address))
-        ways.push_back({peer.address, syn_timeout(peer.rtt), overdue(peer.rtt)});
+        ways.push_back({peer.address, syn_timeout(peer.rtt), overdue_after(peer.rtt)});
     }
     lead(place, std::move(ways));
     compared_ = place;
