@@ -61,7 +61,7 @@ TEST(ResolverConfig, LookasideIsNoListedOrYes) {
 
 TEST(ResolverConfig, TheRelayHidesFailuresUnlessTheKernelIsWanted) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
-  EXPECT_EQ(with("")->redirect, RedirectMode::relay);
+  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
   EXPECT_TRUE(with("")->cgroup.empty());
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");
