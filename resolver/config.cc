@@ -67,9 +67,9 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const std::string redirect = TRY(file.text("redirect", "auto"));
   if (redirect == "kernel") {
     config.redirect = RedirectMode::kernel;
-  } else if (redirect == "auto") {
-    config.redirect = RedirectMode::automatic;
-  } else if (redirect != "relay") {
+  } else if (redirect == "relay") {
+    config.redirect = RedirectMode::relay;
+  } else if (redirect != "auto") {
     return file.error_at("redirect", "expected auto, kernel or relay");
   }
   config.cgroup = TRY(file.text("cgroup", ""));

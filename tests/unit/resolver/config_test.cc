@@ -59,7 +59,7 @@ TEST(ResolverConfig, LookasideIsNoListedOrYes) {
   EXPECT_FALSE(with("lookaside = some\n").ok());
 }
 
-TEST(ResolverConfig, TheRelayHidesFailuresUnlessTheKernelIsWanted) {
+TEST(ResolverConfig, TheKernelLeadsWhereItMayUnlessTheFileSaysOtherwise) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
   EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
   EXPECT_TRUE(with("")->cgroup.empty());
