@@ -15,7 +15,6 @@ using wire::RRType;
 
 constexpr std::uint8_t kSimpleScheme = 1;
 constexpr std::uint8_t kSha384 = 1;
-constexpr std::size_t kDigestSize = 48;
 constexpr std::size_t kFixedSize = 6;  // serial, scheme, algorithm
 constexpr std::size_t kEnough = 64 * 1024;
 
@@ -97,7 +96,7 @@ DigestCheck check_zonemd(const ZoneVersion& version) {
   const RRset* zonemd = version.find(version.apex(), RRType::zonemd);
   if (!zonemd) return DigestCheck::absent;
   for (const Bytes& rdata : zonemd->rdatas) {
-    if (rdata.size() != kFixedSize + kDigestSize || rdata[4] != kSimpleScheme ||
+    if (rdata.size() != kFixedSize + trust::Sha384::kSize || rdata[4] != kSimpleScheme ||
         rdata[5] != kSha384)
       continue;
     const bool is_good = load_u32(rdata.data()) == version.serial() &&
