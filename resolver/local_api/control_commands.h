@@ -18,8 +18,11 @@ namespace mutua::resolver {
 //          "target","priority","weight","standing":"unvisited|measured|held","why","visits",
 //          "rtt_ms","bandwidth_mbit_s","predicted_ms","consecutive_failures","last_failure"}…]}
 //      the best candidate first; what was not measured is left out. A lookup is no visit.
-//   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","names","listeners","connections","peers","cached_descriptions",
-//                            "cached_lists","questions","failed_questions"}
+//   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","handed_over",
+//          "interfaces":["eth0"…],"names","listeners","connections","peers","cached_descriptions",
+//          "cached_lists","questions","failed_questions"}
+//      "handed_over": connections that the kernel led to a peer which did not answer, and then to the
+//      relay; "interfaces": those whose refusals are hidden.
 //   {"command":"flush"}  -> {} ; forgets the cached lists and what was measured.
 // handle() is called on any thread and waits at most 10 s for the loop.
 class ControlCommands {
