@@ -55,8 +55,7 @@ DigestCheck check_zonemd(const ZoneVersion& version) {
   const RRset* zonemd = version.find(version.apex(), RRType::zonemd);
   const auto stated = zonemd ? dnssec::stated_digest(*zonemd) : std::nullopt;
   if (!stated) return DigestCheck::absent;
-  const bool is_good =
-      stated->serial == version.serial() && stated->digest == zone_digest(version);
+  const bool is_good = stated->serial == version.serial() && stated->digest == zone_digest(version);
   return is_good ? DigestCheck::good : DigestCheck::wrong;
 }
 

@@ -118,10 +118,9 @@ class AresUpstream final : public Upstream {
     options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS | transport;
     options.ednspsz = kLongestDatagram;
     ares_channel opened = nullptr;
-    int status = ares_init_options(
-        &opened, &options,
-        ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_FLAGS |
-            ARES_OPT_EDNSPSZ);
+    int status = ares_init_options(&opened, &options,
+                                   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                                       ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ);
     if (status != ARES_SUCCESS) return Error(std::string("c-ares: ") + ares_strerror(status));
     Channel channel(opened);
 

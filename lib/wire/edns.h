@@ -30,7 +30,6 @@ enum class ExtendedError : std::uint16_t {  // RFC 8914 section 4
   signature_not_yet_valid = 8,
   dnskey_missing = 9,
   rrsigs_missing = 10,
-  no_zone_key_bit_set = 11,
   nsec_missing = 12,
   not_ready = 14,
   prohibited = 18,
@@ -40,6 +39,9 @@ enum class ExtendedError : std::uint16_t {  // RFC 8914 section 4
   network_error = 23,
   invalid_data = 24,
 };
+
+// "DNSSEC Bogus": its purpose in RFC 8914.
+std::string to_text(ExtendedError error);
 
 // EDNS(0), RFC 6891.
 struct Edns {
