@@ -30,7 +30,7 @@ struct ResolverConfig {
   std::filesystem::path socket_folder, control_socket;
   Ipv4Range pool;
   std::optional<Ipv6Prefix> pool6;
-  RedirectMode redirect = RedirectMode::relay;
+  RedirectMode redirect = RedirectMode::automatic;
   std::filesystem::path cgroup;  // empty: the root of all
 };
 
