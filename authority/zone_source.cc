@@ -60,6 +60,11 @@ Taker ZoneSource::taker() {
   };
 }
 
+DatagramGate ZoneSource::gate() {
+  if (follower_) return {};
+  return [writer = writer_.get()](BytesView message) { return writer->admits_datagram(message); };
+}
+
 void ZoneSource::start() {
   if (follower_) return follower_->start();
   writer_->start();

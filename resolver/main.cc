@@ -134,8 +134,7 @@ Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
 }
 
 // Null: connections go through the relay.
-Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config,
-                                                             Relay& relay) {
+Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config) {
   if (config.redirect == RedirectMode::relay) return std::unique_ptr<KernelRedirect>();
   KernelRedirectSettings settings{config.cgroup, config.pool, config.pool6};
   if (settings.cgroup.empty()) {
@@ -143,11 +142,6 @@ Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfi
     if (mounts) settings.cgroup = cgroup_root_in(as_text(*mounts));
   }
   auto made = KernelRedirect::create(settings);
-  // Only now: with gates the relay binds nothing, so that somebody has to bring the connections.
-  if (made) {
-    const auto gates = TRY(relay.open_gates());
-    TRY((*made)->bring_to(gates));
-  }
   if (made || config.redirect == RedirectMode::kernel) return made;
   log::info("kernel_redirect.unavailable", {{"cause", made.error().message()}});
   return std::unique_ptr<KernelRedirect>();
@@ -173,11 +167,18 @@ Result<void> run(const ResolverConfig& config) {
                       ask_zone, system_clock());
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
+  const auto kernel = TRY(make_kernel_redirect(config));
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
+  // Only with the kernel's help: with gates the relay binds nothing, so that somebody has to bring the
+  // connections.
+  if (kernel) {
+    const auto gates = TRY(relay->open_gates(
+        [&](const auto& client, const auto& peer) { return kernel->meant(client, peer); }));
+    TRY(kernel->bring_to(gates));
+  }
   const auto table = TRY(NameTable::create({config.zone, config.lookaside, config.pool6}, *loop));
   NamesSettings names_settings;
   names_settings.ipv6 = config.pool6;
-  const auto kernel = TRY(make_kernel_redirect(config, *relay));
   Names names(names_settings, *loop, discovery, *relay, *table, std::move(book), kernel.get());
   const auto nss =
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));

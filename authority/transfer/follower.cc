@@ -227,6 +227,7 @@ void TcpFollower::expire_if_due() {
   if (is_expired_ || clock_.steady_now() < last_contact_ + seconds(soa().expire)) return;
   log::error("zone.expired", {{"zone", zone_.to_text()}, {"serial", present_->serial()}});
   catalog_->publish(ZoneVersion::expired(*present_));
+  catalog_->reclaim();
   is_expired_ = true;
 }
 
@@ -296,6 +297,7 @@ Result<void> TcpFollower::take(Received received, const Primary& primary) {
   if (!is_first)
     for (ChangeSet& change : transaction.changes) history_.add(std::move(change));
   catalog_->publish(present_);
+  catalog_->reclaim();
   is_expired_ = false;
   log::info("transfer.taken", {{"zone", zone_.to_text()},
                                {"primary", primary.address.to_text()},

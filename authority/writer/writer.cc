@@ -89,11 +89,13 @@ void Writer::stop() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
+bool Writer::admits_datagram(BytesView message) const {
+  return !state_->core.limits().udp_is_closed(state_->clock.steady_now()) ||
+         !wire::carries_sig0(message);
+}
+
 bool Writer::submit(UpdateRequest request) {
-  // A flood of bad signatures ends here, before it costs anything.
-  if (!request.tcp && state_->core.limits().udp_is_closed(state_->clock.steady_now()) &&
-      wire::carries_sig0(request.message))
-    return false;
+  if (!request.tcp && !admits_datagram(request.message)) return false;
   {
     const std::lock_guard lock(state_->mutex);
     if (state_->stopping || state_->queue.size() >= state_->queue_limit) return false;

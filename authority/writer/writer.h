@@ -97,6 +97,10 @@ class Writer {
   // Answers what is queued, then ends the thread. Requests that come later are not taken.
   void stop();
 
+  // Whether submit() would look at this datagram at all now: a flood of bad signatures ends here,
+  // before it costs anything. Thread-safe, never blocks.
+  bool admits_datagram(BytesView message) const;
+
   // Queues a request. Thread-safe, never blocks. False where the queue (or this source's share of
   // it) is full or the writer has stopped: the request is gone, `reply` was not called, and the
   // caller drops it (UDP) or closes the connection (TCP), so that the client tries again.

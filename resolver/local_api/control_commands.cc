@@ -151,15 +151,19 @@ Result<json::object> ControlCommands::status() {
   struct OnLoop {
     Names::Counts names;
     std::size_t services_in_kernel;
+    ConnectRedirect::Cover cover;
   };
-  const auto [names, services_in_kernel] = TRY(wait_for<OnLoop>("status", [&](auto done) {
+  const auto [names, services_in_kernel, cover] = TRY(wait_for<OnLoop>("status", [&](auto done) {
     parts_.loop.post([this, done] {
-      done(OnLoop{parts_.names.counts(), parts_.routes ? parts_.routes->count() : 0});
+      done(OnLoop{parts_.names.counts(), parts_.routes ? parts_.routes->count() : 0,
+                  parts_.routes ? parts_.routes->cover() : ConnectRedirect::Cover{}});
     });
   }));
   const auto counts = parts_.discovery.counts();
   json::object status{{"redirect", parts_.routes ? "kernel" : "relay"},
                       {"services_in_kernel", services_in_kernel},
+                      {"handed_over", cover.handed_over},
+                      {"interfaces", json::array(cover.interfaces.begin(), cover.interfaces.end())},
                       {"names", names.names},
                       {"listeners", names.listeners},
                       {"connections", parts_.relay.connection_count()},
