@@ -107,6 +107,10 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   if (arguments.has("json")) return print_json(result);
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : result) {
+    if (value.is_object()) {
+      rows.push_back({std::string(key), on_one_line(value.get_object())});
+      continue;
+    }
     if (!value.is_array()) {
       rows.push_back({std::string(key), text_of(result, key)});
       continue;

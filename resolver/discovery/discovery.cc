@@ -24,8 +24,8 @@ Discovery::Discovery(DiscoverySettings settings, AskZone authority, const Clock&
     : settings_(std::move(settings)),
       authority_(std::move(authority)),
       clock_(clock),
-      descriptions_(settings_.cached_names),
-      served_(settings_.cached_names) {}
+      descriptions_(settings_.cached_names, settings_.stale_for),
+      served_(settings_.cached_names, settings_.stale_for) {}
 
 bool Discovery::is_concerned(const wire::Name& name) const {
   if (settings_.lookaside == Lookaside::yes || name.is_at_or_below(settings_.zone)) return true;

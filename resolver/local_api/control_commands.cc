@@ -79,6 +79,19 @@ void add_trust(json::object& status, const ZoneClient& zone) {
   if (!known.last_flaw.empty()) status["zone_keys_missing"] = known.last_flaw;
 }
 
+json::object to_json(const Mirror::Status& mirror) {
+  json::object object{{"serves", mirror.serves}};
+  if (mirror.names != 0) {
+    object["serial"] = mirror.serial;
+    object["names"] = mirror.names;
+    object["proven_by"] = mirror.by_digest ? "zonemd" : "signatures";
+    object["age_s"] = mirror.age.count();
+    object["valid_until"] = rfc3339(mirror.valid_until);
+  }
+  if (!mirror.last_failure.empty()) object["last_failure"] = mirror.last_failure;
+  return object;
+}
+
 }  // namespace
 
 Result<json::object> ControlCommands::handle(const json::object& request) {
@@ -159,6 +172,7 @@ Result<json::object> ControlCommands::status() {
                       {"failed_questions", counts.failures},
                       {"authorities", to_json(parts_.authorities.standings())}};
   add_trust(status, parts_.zone);
+  if (parts_.mirror) status["mirror"] = to_json(parts_.mirror->status());
   return status;
 }
 

@@ -154,12 +154,16 @@ TEST_F(DiscoveryTest, TheStaleListServesOnWhileTheAuthorityIsAway) {
   EXPECT_EQ(find(discovery), "192.0.2.99:8080 ");
 }
 
-TEST_F(DiscoveryTest, AStaleListIsUselessAfterADay) {
+TEST_F(DiscoveryTest, AStaleListServesForItsTimeAndThenNotAtAll) {
   publish();
-  Discovery discovery(settings(), authority_.ask(), clock_);
+  auto for_a_day = settings();
+  for_a_day.stale_for = 24h;
+  Discovery discovery(for_a_day, authority_.ask(), clock_);
   ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
   authority_.away = true;
-  clock_.advance(25h);
+  clock_.advance(24h);
+  EXPECT_EQ(find(discovery), "192.0.2.1:8080 ");
+  clock_.advance(61s);
   EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
 }
 
