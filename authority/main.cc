@@ -73,11 +73,11 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
-  const auto server =
-      TRY(Server::create(config.server, catalog,
-                         {source->taker(), questions_to(forwarder.get()),
-                          transfers_from(transfers, config.transfer), signer_of_answers(config)},
-                         std::move(inherited)));
+  const auto server = TRY(Server::create(
+      config.server, catalog,
+      {source->taker(), questions_to(forwarder.get()), transfers_from(transfers, config.transfer),
+       signer_of_answers(config), source->gate()},
+      std::move(inherited)));
   const auto metrics = TRY(MetricsServer::create(config.metrics_listen, [&] {
     return metrics_text(server->statistics(), source->writer_counters(), *catalog.current());
   }));

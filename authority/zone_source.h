@@ -33,6 +33,8 @@ class ZoneSource {
 
   // Takes UPDATE and NOTIFY.
   Taker taker();
+  // In front of it.
+  DatagramGate gate();
 
   void start();
   void stop();  // after what it took is answered

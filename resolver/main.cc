@@ -8,6 +8,8 @@
 #include "base/durable_file.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "resolver/authorities/authorities.h"
+#include "resolver/authorities/zone_client.h"
 #include "resolver/command_line.h"
 #include "resolver/event_loop/signal_watch.h"
 #include "resolver/kernel_redirect/kernel_redirect.h"
@@ -15,6 +17,7 @@
 #include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
+#include "resolver/mirror/mirror.h"
 #include "resolver/name_list/name_list.h"
 #include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
@@ -30,14 +33,61 @@ constexpr std::chrono::milliseconds kRealDnsPatience{8000};
 constexpr std::size_t kKnownNames = 4096, kKnownPeers = 10'000;
 constexpr std::size_t kOtherDescriptors = 12'288;  // listeners, UDP sessions, NSS, stub, spare
 
+// What gives the answers about the zone. Each nameserver has a channel of its own, so that one that is
+// silent keeps none waiting.
+struct ZoneSources {
+  std::vector<std::unique_ptr<upstream::Upstream>> channels;
+  std::unique_ptr<Authorities> authorities;
+  std::unique_ptr<ZoneClient> client;
+};
+
 Ask ask_through(upstream::Upstream& upstream) {
   return [&upstream](Bytes query, std::function<void(Result<Bytes>)> done) {
     if (!upstream.ask(std::move(query), done)) done(Error("ask: too many questions in flight"));
   };
 }
 
+Later on_loop(EventLoop& loop) {
+  return [&loop](std::chrono::milliseconds delay, std::function<void()> action) {
+    loop.post([&loop, delay, action = std::move(action)] { loop.after(delay, action); });
+  };
+}
+
+Result<ZoneSources> make_zone_sources(const ResolverConfig& config, EventLoop& loop) {
+  ZoneSources sources;
+  std::vector<Authorities::Server> servers;
+  for (const SocketAddress& address : config.authorities) {
+    sources.channels.push_back(TRY(upstream::Upstream::create({address}, kAuthorityPatience)));
+    servers.push_back({address, ask_through(*sources.channels.back())});
+  }
+  sources.authorities =
+      std::make_unique<Authorities>(std::move(servers), on_loop(loop), system_clock());
+  sources.client =
+      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, system_clock());
+  return sources;
+}
+
+// Null where none is wanted.
+Result<std::unique_ptr<Mirror>> make_mirror(const ResolverConfig& config) {
+  if (!config.mirror) return std::unique_ptr<Mirror>();
+  MirrorSettings settings{config.trust_anchors, config.authorities,
+                          config.state / (key_of(config.zone) + ".mirror")};
+  settings.refresh = config.mirror_refresh;
+  settings.stale_for = config.stale;
+  return Mirror::create(std::move(settings), system_clock());
+}
+
+// The mirror answers by itself; without one, or before it has come, the authorities are asked.
+AskZone ask_zone_through(ZoneClient& client, const Mirror* mirror) {
+  return [&client, mirror](const wire::Question& question, std::function<void(ZoneAnswer)> done) {
+    if (auto known = mirror ? mirror->answer(question) : std::nullopt)
+      return done(*std::move(known));
+    client.ask(question, std::move(done));
+  };
+}
+
 DiscoverySettings discovery_settings(const ResolverConfig& config, const NameList* list,
-                                     EventLoop& loop) {
+                                     const Mirror* mirror, EventLoop& loop) {
   // A federation on this very machine, for trials, has its peers here too.
   const bool local = std::any_of(config.authorities.begin(), config.authorities.end(),
                                  [](const SocketAddress& one) { return one.is_loopback(); });
@@ -45,12 +95,14 @@ DiscoverySettings discovery_settings(const ResolverConfig& config, const NameLis
   settings.zone = config.zone;
   settings.lookaside = config.lookaside;
   if (list) settings.is_listed = [list](const wire::Name& name) { return list->contains(name); };
+  if (mirror)
+    settings.is_listed = [mirror](const wire::Name& name) { return mirror->looks_aside_for(name); };
+  settings.stale_for = config.stale;
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
           const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
-  settings.later = [&loop](std::chrono::milliseconds delay, std::function<void()> action) {
-    loop.post([&loop, delay, action = std::move(action)] { loop.after(delay, action); });
-  };
+  settings.asks_inside_only = !config.trust_anchors.empty();
+  settings.later = on_loop(loop);
   return settings;
 }
 
@@ -101,15 +153,18 @@ Result<void> run(const ResolverConfig& config) {
   std::filesystem::create_directories(config.socket_folder);
   const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
-  auto authority = TRY(upstream::Upstream::create(config.authorities, kAuthorityPatience));
+  ZoneSources zone = TRY(make_zone_sources(config, *loop));
+  const auto mirror = TRY(make_mirror(config));
+  const AskZone ask_zone = ask_zone_through(*zone.client, mirror.get());
   std::unique_ptr<upstream::Upstream> real_dns;
   if (!config.upstreams.empty())
     real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
 
   std::optional<NameList> list;
-  if (config.lookaside == Lookaside::listed) list.emplace(config.zone, config.authorities);
-  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop),
-                      ask_through(*authority), system_clock());
+  if (config.lookaside == Lookaside::listed && !mirror)
+    list.emplace(config.zone, config.authorities);
+  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
+                      ask_zone, system_clock());
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
   const auto kernel = TRY(make_kernel_redirect(config));
@@ -132,16 +187,21 @@ Result<void> run(const ResolverConfig& config) {
   if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;
   if (real_dns) {
-    stub = TRY(StubServer::create(
-        config.stub_listen, *loop,
-        {names, discovery, ask_through(*authority), ask_through(*real_dns), config.zone}));
+    const Ask pass_on = [client = zone.client.get()](Bytes query, auto done) {
+      client->pass_on(std::move(query), std::move(done));
+    };
+    stub = TRY(StubServer::create(config.stub_listen, *loop,
+                                  {names, discovery, pass_on, ask_through(*real_dns),
+                                   zone.client->validates() ? ask_zone : nullptr, config.zone}));
   }
-  ControlCommands commands({*loop, discovery, health, chooser, names, *relay,
+  ControlCommands commands({*loop, *zone.authorities, *zone.client, mirror.get(), discovery, health,
+                            chooser, names, *relay,
                             routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
       config.control_socket, 0666,
       [&](const auto& request, const auto&) { return commands.handle(request); }));
 
+  if (mirror) mirror->start();
   names.begin();
   prober.begin();
   if (routes_in_kernel) TRY(routes_in_kernel->begin());
@@ -152,7 +212,8 @@ Result<void> run(const ResolverConfig& config) {
   // Those who may still call into the rest go first.
   control.reset();
   relay->stop();
-  authority.reset();
+  zone.authorities->stop();
+  zone.channels.clear();
   real_dns.reset();
   return {};
 }

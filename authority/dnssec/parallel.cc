@@ -1,26 +1,17 @@
 #include "authority/dnssec/parallel.h"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include "base/thread_scheduling.h"
 
 namespace mutua::authority {
 namespace {
 
 // A thread costs about as much as one signature.
 constexpr std::size_t kWorthAThread = 16;
-constexpr int kNiceness = 10;
-
-// On Linux the niceness is a thread's own.
-void step_back() {
-  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
-  [[maybe_unused]] const int done = ::setpriority(PRIO_PROCESS, thread, kNiceness);
-}
 
 }  // namespace
 

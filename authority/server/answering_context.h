@@ -15,6 +15,7 @@ namespace mutua::authority {
 struct AnsweringContext {
   Catalog& catalog;
   Taker update, forward;  // empty forward: names of others are refused
+  DatagramGate gate;      // empty: it stands open
   ResponseSigner sign;
   TransferTaker transfer;  // empty: nobody may have the zone
   std::atomic<const Cookies*> cookies;

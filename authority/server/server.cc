@@ -10,6 +10,7 @@ Server::Server(Catalog& catalog, Takers takers)
     : context_{catalog,
                std::move(takers.update),
                std::move(takers.forward),
+               std::move(takers.gate),
                std::move(takers.sign),
                std::move(takers.transfer),
                nullptr,

@@ -33,6 +33,7 @@ struct Takers {
   Taker forward;           // questions with RD about others' names
   TransferTaker transfer;  // AXFR and IXFR
   ResponseSigner sign;     // answers questions that end with a TSIG; never empty
+  DatagramGate gate;       // in front of `update`; empty: it stands open
 };
 
 // The authority's face to the network.

@@ -20,6 +20,7 @@
 
 #include "authority/server/tcp_connection.h"
 #include "base/log.h"
+#include "base/thread_scheduling.h"
 
 namespace mutua::authority {
 namespace {
@@ -122,6 +123,7 @@ class EpollTcpServer final : public TcpServer {
   }
 
   void run() {
+    ask_for_short_slices();
     Catalog::Reader reader(context_.catalog);
     reader_ = &reader;
     std::array<epoll_event, kEventsInOneTurn> events;

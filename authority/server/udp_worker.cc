@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_scheduling.h"
 
 namespace mutua::authority {
 namespace {
@@ -142,6 +143,7 @@ void UdpWorker::stop() {
 }
 
 void UdpWorker::run() {
+  ask_for_short_slices();  // in front of the writer, where they share a processor
   const auto batch = std::make_unique<Batch>(context_.catalog);
   while (!stopping_.load(std::memory_order_relaxed)) {
     receive_into(*batch);
@@ -183,6 +185,9 @@ void UdpWorker::answer_all(Batch& batch) {
     std::uint8_t* const response = batch.response(batch.to_send);
     const Answered answered = answer_one(batch, i, response);
     if (answered.kind == Answered::Kind::silent) continue;
+    if (answered.kind == Answered::Kind::update && context_.gate &&
+        !context_.gate(batch.message(i)))
+      continue;
     msghdr& header = batch.in[i].msg_hdr;
     reverse_control(header);
     const bool forwards = answered.kind == Answered::Kind::not_ours && context_.forward &&

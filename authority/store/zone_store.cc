@@ -8,8 +8,7 @@ namespace mutua::authority {
 Result<std::optional<std::uint32_t>> serial_after(std::optional<std::uint32_t> stored,
                                                   const Transaction& transaction) {
   for (const ChangeSet& change : transaction.changes) {
-    if (stored && change.from != *stored)
-      return Error("the change sets do not follow one another");
+    if (stored && change.from != *stored) return Error("the change sets do not follow one another");
     stored = change.to;
   }
   return stored;

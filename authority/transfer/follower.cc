@@ -27,6 +27,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using stub_client::DnsStream;
 using wire::RRType;
+using zone_transfer::IncomingTransfer;
+using zone_transfer::Received;
+using zone_transfer::UpToDate;
+using zone_transfer::WholeZone;
 
 // What stands in the catalog before there is a zone: it answers nothing.
 Result<std::shared_ptr<const ZoneVersion>> nothing_yet(const wire::Name& zone) {
@@ -223,6 +227,7 @@ void TcpFollower::expire_if_due() {
   if (is_expired_ || clock_.steady_now() < last_contact_ + seconds(soa().expire)) return;
   log::error("zone.expired", {{"zone", zone_.to_text()}, {"serial", present_->serial()}});
   catalog_->publish(ZoneVersion::expired(*present_));
+  catalog_->reclaim();
   is_expired_ = true;
 }
 
@@ -292,6 +297,7 @@ Result<void> TcpFollower::take(Received received, const Primary& primary) {
   if (!is_first)
     for (ChangeSet& change : transaction.changes) history_.add(std::move(change));
   catalog_->publish(present_);
+  catalog_->reclaim();
   is_expired_ = false;
   log::info("transfer.taken", {{"zone", zone_.to_text()},
                                {"primary", primary.address.to_text()},

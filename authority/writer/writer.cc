@@ -37,7 +37,7 @@ struct Writer::State {
   ~State() { store.watch({}); }
 
   std::vector<UpdateRequest> take_group();  // under the lock
-  milliseconds time_to_next_lapse() const;
+  milliseconds time_to_next_step() const;
   void run();
 
   const Clock& clock;
@@ -89,11 +89,13 @@ void Writer::stop() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
+bool Writer::admits_datagram(BytesView message) const {
+  return !state_->core.limits().udp_is_closed(state_->clock.steady_now()) ||
+         !wire::carries_sig0(message);
+}
+
 bool Writer::submit(UpdateRequest request) {
-  // A flood of bad signatures ends here, before it costs anything.
-  if (!request.tcp && state_->core.limits().udp_is_closed(state_->clock.steady_now()) &&
-      wire::carries_sig0(request.message))
-    return false;
+  if (!request.tcp && !admits_datagram(request.message)) return false;
   {
     const std::lock_guard lock(state_->mutex);
     if (state_->stopping || state_->queue.size() >= state_->queue_limit) return false;
@@ -128,7 +130,7 @@ std::vector<UpdateRequest> Writer::State::take_group() {
   return group;
 }
 
-milliseconds Writer::State::time_to_next_lapse() const {
+milliseconds Writer::State::time_to_next_step() const {
   if (core.is_to_go_on()) return milliseconds(0);
   const auto due = core.next_due();
   if (!due) return kLongestWait;
@@ -138,7 +140,7 @@ milliseconds Writer::State::time_to_next_lapse() const {
 
 void Writer::State::run() {
   while (true) {
-    const milliseconds wait = time_to_next_lapse();
+    const milliseconds wait = time_to_next_step();
     std::unique_lock lock(mutex);
     wake.wait_for(lock, wait, [&] { return stopping || others_wrote || !queue.empty(); });
     others_wrote = false;

@@ -44,8 +44,8 @@ enum class WithoutKeys {
 
 struct WriterConfig {
   std::vector<TsigKey> tsig_keys;
-  KeyKeeper* keys =
-      nullptr;  // the zone is signed with them; outlives the writer, which alone uses it
+  // The zone is signed with them; outlives the writer, which alone uses it.
+  KeyKeeper* keys = nullptr;
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
   // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole
@@ -96,6 +96,10 @@ class Writer {
   void start();
   // Answers what is queued, then ends the thread. Requests that come later are not taken.
   void stop();
+
+  // Whether submit() would look at this datagram at all now: a flood of bad signatures ends here,
+  // before it costs anything. Thread-safe, never blocks.
+  bool admits_datagram(BytesView message) const;
 
   // Queues a request. Thread-safe, never blocks. False where the queue (or this source's share of
   // it) is full or the writer has stopped: the request is gone, `reply` was not called, and the

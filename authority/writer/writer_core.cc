@@ -305,6 +305,7 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
   }
   counters_.signature_checks.add(limits_.checks() - counters_.signature_checks.value());
   reply(std::move(pending), outcome == CommitOutcome::committed);
+  catalog_->reclaim();  // nobody waits for it any more
   if (std::exchange(has_news_, false) && config_.published) config_.published();
 }
 
@@ -312,7 +313,6 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
 std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest> requests,
                                                       std::vector<Pending>& pending) {
   if (!healthy_) try_to_recover();
-  if (healthy_) tend_keys();
   const bool is_to_write = has_work(requests);
   may_write_ =
       healthy_ && catch_up(is_to_write ? store_.take_turn() : store_.follow()) && is_to_write;
@@ -368,7 +368,7 @@ bool WriterCore::catch_up(Result<News> news) {
 // Just as it was decided: the lists are derived and the signatures made already.
 Result<void> WriterCore::take_up(const Transaction& others, std::vector<ChangeSet>& published) {
   for (const ChangeSet& change : others.changes) {
-    auto next = TRY(state_.version->apply(change));
+    auto next = TRY(state_.version->apply(change, Renewal::later));
     (void)state_.index.follow(change, *next);
     if (state_.signer) state_.signer->watch(change, clock_.wall_now());
     state_.version = std::move(next);
@@ -408,6 +408,7 @@ std::optional<CommitOutcome> WriterCore::commit(const Transaction& so_far, std::
 
 // History first, so that it reaches every version that anybody can see.
 void WriterCore::publish(std::vector<ChangeSet> changes) {
+  if (!state_.version->is_renewed()) state_.version = state_.version->renewed();
   for (ChangeSet& change : changes) history_.add(std::move(change));
   if (!catalog_) {
     catalog_ = std::make_unique<Catalog>(state_.version);
@@ -527,22 +528,22 @@ std::optional<Refusal> WriterCore::try_execute(const AuthenticatedRequest& reque
 Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
                                  const std::vector<wire::Name>& look_at) {
   if (change.empty()) return {};
-  auto next = TRY(state_.version->apply(change));
+  auto next = TRY(state_.version->apply(change, Renewal::later));
   const auto touched = state_.index.follow(change, *next);
   auto derived = derive(*next, state_.index, config_.federation, touched);
   if (!derived.empty()) {
     change = combine(std::move(change), std::move(derived));
-    next = TRY(state_.version->apply(change));
+    next = TRY(state_.version->apply(change, Renewal::later));
   }
   // A digest of what the zone was would only mislead.
   if (const RRset* digest = state_.version->find(next->apex(), wire::RRType::zonemd)) {
     change =
         combine(std::move(change), {{next->apex(), wire::RRType::zonemd, *digest, std::nullopt}});
-    next = TRY(state_.version->apply(change));
+    next = TRY(state_.version->apply(change, Renewal::later));
   }
   if (state_.signer) {
     change = sign(*state_.version, *next, std::move(change), look_at);
-    next = TRY(state_.version->apply(change));
+    next = TRY(state_.version->apply(change, Renewal::later));
   }
   state_.version = std::move(next);
   transaction.changes.push_back(std::move(change));

@@ -26,12 +26,17 @@ std::shared_ptr<const ZoneVersion> Catalog::current() const {
 // older epoch may stand for the old version, and keeps it.
 void Catalog::publish(std::shared_ptr<const ZoneVersion> next) {
   BASE_ASSERT(next != nullptr);
-  std::vector<std::shared_ptr<const ZoneVersion>> reclaimed;  // dies after the lock
+  BASE_ASSERT(next->is_renewed());
   const std::lock_guard lock(mutex_);
   if (next == owner_of_newest_) return;
   newest_.store(next.get());
   const std::uint64_t epoch = epoch_.fetch_add(1) + 1;
   retired_.push_back({std::exchange(owner_of_newest_, std::move(next)), epoch});
+}
+
+void Catalog::reclaim() {
+  std::vector<std::shared_ptr<const ZoneVersion>> reclaimed;  // dies after the lock
+  const std::lock_guard lock(mutex_);
   reclaimed = take_reclaimable();
 }
 

@@ -15,8 +15,8 @@ namespace mutua::authority {
 //
 // Two ways to read. Any thread: current(), a shared_ptr under a mutex held for an instant. The
 // threads that answer queries: a Reader each, which pins a version for one batch of queries with two
-// plain stores to a cache line of its own and never waits. A superseded version is let go of once
-// every Reader has unpinned since (epoch-based reclamation), at the latest in the publish() after.
+// plain stores to a cache line of its own and never waits. A superseded version is let go of in the
+// first reclaim() after every Reader has unpinned since (epoch-based reclamation).
 class Catalog {
   struct alignas(64) ReaderSlot {
     std::atomic<std::uint64_t> pinned_epoch{0};  // 0: not reading
@@ -34,6 +34,9 @@ class Catalog {
   // Makes `next` the newest version: every pin() and current() that begins after publish() returns
   // sees it. One thread at a time (the writer).
   void publish(std::shared_ptr<const ZoneVersion> next);
+  // Lets go of superseded versions that nobody reads. A version may own thousands of answers alone,
+  // so this is for when nobody waits; whoever publishes calls it soon after.
+  void reclaim();
 
   // Versions that are superseded but not yet let go of.
   std::size_t retired_count() const;

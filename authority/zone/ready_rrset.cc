@@ -46,8 +46,10 @@ std::size_t end_of_name(BytesView octets, std::size_t at) {
   return at + 1;
 }
 
+}  // namespace
+
 // The parts of a ReadyRRset, before they are put into one piece.
-struct Parts {
+struct ReadyBlockMaker::Parts {
   std::vector<ReadyRRset::Target> targets;
   std::vector<std::uint16_t> pointers;
   Bytes octets, glue, target_names;
@@ -57,11 +59,25 @@ struct Parts {
   std::uint16_t signed_glue_count = 0;
   std::uint8_t signature_count = 0;
   bool has_all_signed = false;
+
+  // Forgets what there is and keeps the memory.
+  void clear() {
+    targets.clear();
+    pointers.clear();
+    for (Bytes* octets_of : {&octets, &glue, &target_names, &signed_answer}) octets_of->clear();
+    glue_count = signed_glue_count = 0;
+    signature_count = 0;
+    has_glue = has_all_signed = false;
+  }
 };
+
+namespace {
+
+using Parts = ReadyBlockMaker::Parts;
 
 class Encoder {
  public:
-  Encoder(const wire::Name& owner, Parts& parts) : owner_(owner.wire()), parts_(parts) {}
+  Encoder(BytesView owner, Parts& parts) : owner_(owner), parts_(parts) {}
 
   void record(const RRset& rrset, BytesView rdata) {
     const std::size_t start = parts_.octets.size();
@@ -137,12 +153,8 @@ bool has_target(const Parts& parts, std::uint64_t hash, BytesView folded) {
   });
 }
 
-Parts encode(const wire::Name& owner, const RRset& rrset) {
-  Parts parts;
+void encode(BytesView owner, const RRset& rrset, Parts& parts) {
   Encoder encoder(owner, parts);
-  const std::size_t most_targets = wire::target_offset(rrset.type) ? rrset.rdatas.size() : 0;
-  parts.targets.reserve(most_targets);
-  parts.pointers.reserve(rrset.rdatas.size());
   FoldedName folded;
   for (const Bytes& rdata : rrset.rdatas) {
     encoder.record(rrset, rdata);
@@ -158,7 +170,6 @@ Parts encode(const wire::Name& owner, const RRset& rrset) {
                              static_cast<std::uint16_t>(folded.size())});
     append(parts.target_names, folded.wire());
   }
-  return parts;
 }
 
 // An owner for records that follow the RRset: a pointer to where the name stands already, or the name.
@@ -198,8 +209,8 @@ std::uint16_t put_signatures(Bytes& out, const Place& owner, const RRset* signat
   return count;
 }
 
-std::size_t answer_offset(const wire::Name& owner) {
-  return kQuestionNameOffset + owner.wire().size() + 4;  // QTYPE, QCLASS
+std::size_t answer_offset(BytesView owner) {
+  return kQuestionNameOffset + owner.size() + 4;  // QTYPE, QCLASS
 }
 
 Place place_of(const ReadyRRset::Target& target, const Parts& parts, std::size_t answer_at) {
@@ -208,7 +219,7 @@ Place place_of(const ReadyRRset::Target& target, const Parts& parts, std::size_t
       BytesView(parts.target_names).subspan(target.name_at, target.name_size)};
 }
 
-void prepare_glue(const wire::Name& owner, const AddressSource& addresses, Parts& parts) {
+void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts) {
   const std::size_t answer_at = answer_offset(owner);
   for (const ReadyRRset::Target& target : parts.targets) {
     const Place place = place_of(target, parts, answer_at);
@@ -249,17 +260,17 @@ bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& 
 }
 
 // After the RRset was encoded, which is where the pointers of the addresses lead.
-void prepare_signed_answer(const wire::Name& owner, wire::RRType type,
-                           const AddressSource& addresses, const RRset* signatures, Parts& parts) {
+void prepare_signed_answer(BytesView owner, wire::RRType type, const AddressSource& addresses,
+                           const RRset* signatures, Parts& parts) {
   if (!signatures) return;
   const std::size_t answer_at = answer_offset(owner);
-  Bytes answer = parts.octets;
+  Bytes& answer = parts.signed_answer;
+  append(answer, parts.octets);
   const std::uint16_t count = put_signatures(answer, {kQuestionNameOffset, {}}, signatures, type);
-  if (count == 0 || count > 255) return;
-  if (answer_at + answer.size() > kLargestSignedAnswer) return;
+  if (count == 0 || count > 255 || answer_at + answer.size() > kLargestSignedAnswer)
+    return answer.clear();
   parts.signature_count = static_cast<std::uint8_t>(count);
   parts.has_all_signed = put_signed_glue(answer, answer_at, addresses, parts);
-  parts.signed_answer = std::move(answer);
 }
 
 template <typename Item>
@@ -270,12 +281,13 @@ void append_items(Bytes& out, const Item* items, std::size_t count) {
 std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
 // The run of memory of one RRset, behind what is there.
-void append_ready(Bytes& out, const wire::Name& owner, const RRset& rrset, std::uint16_t index,
-                  const AddressSource& addresses, const RRset* signatures) {
+void append_ready(Bytes& out, BytesView owner, const RRset& rrset, std::uint16_t index,
+                  const AddressSource& addresses, const RRset* signatures, Parts& parts) {
   std::size_t upper_bound = 0;
   for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
   const bool fits = upper_bound <= wire::kLargestMessage;
-  Parts parts = fits ? encode(owner, rrset) : Parts{};
+  parts.clear();
+  if (fits) encode(owner, rrset, parts);
   if (fits) prepare_glue(owner, addresses, parts);
   if (fits) prepare_signed_answer(owner, rrset.type, addresses, signatures, parts);
 
@@ -303,36 +315,40 @@ void append_ready(Bytes& out, const wire::Name& owner, const RRset& rrset, std::
 
 }  // namespace
 
-Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+Bytes make_ready(BytesView owner, const RRset& rrset, std::uint16_t index,
                  const AddressSource& addresses, const RRset* signatures) {
   Bytes out;
-  append_ready(out, owner, rrset, index, addresses, signatures);
+  Parts parts;
+  append_ready(out, owner, rrset, index, addresses, signatures, parts);
   return out;
 }
 
-Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
-                       const AddressSource& addresses) {
-  const FoldedName folded(owner);
-  const bool has_given_name = !std::ranges::equal(folded.wire(), owner.wire());
+ReadyBlockMaker::ReadyBlockMaker() : parts_(std::make_unique<Parts>()) {}
+ReadyBlockMaker::~ReadyBlockMaker() = default;
+
+BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRset> rrsets,
+                                const AddressSource& addresses) {
+  FoldedName folded;
+  const bool is_whole = folded.read(owner);
+  BASE_ASSERT(is_whole);
+  const bool has_given_name = !std::ranges::equal(folded.wire(), owner);
   const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
                               static_cast<std::uint8_t>(folded.size()), has_given_name};
   const auto signatures_at = std::ranges::find(rrsets, wire::RRType::rrsig, &RRset::type);
   const RRset* signatures = signatures_at == rrsets.end() ? nullptr : &*signatures_at;
-  std::vector<ReadyBlock::Place> places(rrsets.size());
-  Bytes block;
-  block.reserve(rrsets.empty() ? 64 : 1024);
-  append_items(block, &head, 1);
-  append_items(block, places.data(), places.size());
-  append(block, folded.wire());
-  if (has_given_name) append(block, owner.wire());
+  block_.clear();
+  append_items(block_, &head, 1);
+  block_.resize(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place));
+  append(block_, folded.wire());
+  if (has_given_name) append(block_, owner);
   for (std::size_t i = 0; i < rrsets.size(); ++i) {
-    block.resize(aligned(block.size()));
-    places[i] = {rrsets[i].type, 0, static_cast<std::uint32_t>(block.size())};
-    append_ready(block, owner, rrsets[i], static_cast<std::uint16_t>(i), addresses, signatures);
+    block_.resize(aligned(block_.size()));
+    const ReadyBlock::Place place{rrsets[i].type, 0, static_cast<std::uint32_t>(block_.size())};
+    std::memcpy(block_.data() + sizeof head + i * sizeof place, &place, sizeof place);
+    append_ready(block_, owner, rrsets[i], static_cast<std::uint16_t>(i), addresses, signatures,
+                 *parts_);
   }
-  if (!places.empty())
-    std::memcpy(block.data() + sizeof head, places.data(), places.size() * sizeof places.front());
-  return block;
+  return block_;
 }
 
 }  // namespace mutua::authority

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "authority/zone/rrset.h"
@@ -81,7 +82,7 @@ using AddressSource =
 
 // The run of memory of one RRset; a ReadyRRset stands at its front. `signatures`: the RRSIGs at the
 // owner, if there are any.
-Bytes make_ready(const wire::Name& owner, const RRset& rrset, std::uint16_t index,
+Bytes make_ready(BytesView owner, const RRset& rrset, std::uint16_t index,
                  const AddressSource& addresses, const RRset* signatures);
 
 // All that look-ups need of one name, in one piece of memory:
@@ -130,8 +131,7 @@ class ReadyBlock {
   }
 
  private:
-  friend Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
-                                const AddressSource& addresses);
+  friend class ReadyBlockMaker;
   struct Head {
     std::uint16_t rrset_count;
     std::uint8_t name_size;
@@ -155,7 +155,23 @@ class ReadyBlock {
   const std::uint8_t* start_;
 };
 
-Bytes make_ready_block(const wire::Name& owner, std::span<const RRset> rrsets,
-                       const AddressSource& addresses);
+// Makes blocks one after the other, in memory that it keeps: the address of a peer may stand in the
+// answers of thousands of names, and all of them are made anew when it changes. One thread's.
+class ReadyBlockMaker {
+ public:
+  struct Parts;  // of one RRset
+
+  ReadyBlockMaker();
+  ~ReadyBlockMaker();
+  ReadyBlockMaker(const ReadyBlockMaker&) = delete;
+  ReadyBlockMaker& operator=(const ReadyBlockMaker&) = delete;
+
+  // `owner`: a name in wire format, with the letters that it was given. Valid until the next call.
+  BytesView make(BytesView owner, std::span<const RRset> rrsets, const AddressSource& addresses);
+
+ private:
+  Bytes block_;
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace mutua::authority

@@ -117,11 +117,12 @@ void ZoneFromRecords::make_contents() {
     const auto found = std::ranges::find(all, type, &RRset::type);
     return found == all.end() ? nullptr : &*found;
   };
+  ReadyBlockMaker maker;
   for (Entry& entry : entries_) {
     std::ranges::sort(entry.rrsets, {}, &RRset::type);
     entry.rrsets.shrink_to_fit();
     const wire::Name owner = wire::Name::from_wire(entry.given()).value();
-    entry.content.emplace(owner, std::move(entry.rrsets), addresses);
+    entry.content.emplace(owner, std::move(entry.rrsets), addresses, maker);
     note_referrals(entry);
   }
 }

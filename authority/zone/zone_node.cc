@@ -8,12 +8,23 @@
 namespace mutua::authority {
 
 NodeContent::Reference::Reference(const wire::Name& owner, std::vector<RRset>&& rrsets,
-                                  const AddressSource& addresses) {
-  const Bytes block = make_ready_block(owner, rrsets, addresses);
+                                  const AddressSource& addresses, ReadyBlockMaker& maker) {
+  const BytesView block = maker.make(owner.wire(), rrsets, addresses);
+  content_ = place(
+      rrsets.empty() ? nullptr : std::make_shared<const std::vector<RRset>>(std::move(rrsets)),
+      block);
+}
+
+NodeContent::Reference::Reference(const Reference& before, const AddressSource& addresses,
+                                  ReadyBlockMaker& maker)
+    : content_(place(before->rrsets_,
+                     maker.make(before->ready().given_owner(), before->rrsets(), addresses))) {}
+
+const NodeContent* NodeContent::Reference::place(SharedRRsets rrsets, BytesView block) {
   void* memory = ::operator new(sizeof(NodeContent) + block.size());
   auto* content = new (memory) NodeContent(std::move(rrsets));
   std::memcpy(static_cast<void*>(content + 1), block.data(), block.size());
-  content_ = content;
+  return content;
 }
 
 NodeContent::Reference::~Reference() {

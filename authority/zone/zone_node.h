@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -14,15 +15,20 @@
 namespace mutua::authority {
 
 // What one name owns, and the same in the form that look-ups use. Immutable; shared by the nodes of
-// successive versions that differ in their number of children alone. One piece of memory:
+// successive versions that differ in their number of children alone. One piece of memory, but for
+// the records, which those share whose targets' addresses alone differ:
 //
 //   NodeContent | ReadyBlock …
 class NodeContent {
+  using SharedRRsets = std::shared_ptr<const std::vector<RRset>>;  // nullptr: there are none
+
  public:
   NodeContent(const NodeContent&) = delete;
   NodeContent& operator=(const NodeContent&) = delete;
 
-  std::span<const RRset> rrsets() const { return rrsets_; }
+  std::span<const RRset> rrsets() const {
+    return rrsets_ ? std::span<const RRset>(*rrsets_) : std::span<const RRset>();
+  }
   ReadyBlock ready() const { return ReadyBlock(reinterpret_cast<const std::uint8_t*>(this + 1)); }
 
   // Holds a content alive.
@@ -30,7 +36,10 @@ class NodeContent {
    public:
     // `rrsets`: sorted by type; taken last, since a name may be its own target. `addresses` is
     // asked for those of their targets.
-    Reference(const wire::Name& owner, std::vector<RRset>&& rrsets, const AddressSource& addresses);
+    Reference(const wire::Name& owner, std::vector<RRset>&& rrsets, const AddressSource& addresses,
+              ReadyBlockMaker& maker);
+    // The same records, with the addresses of their targets as they are now.
+    Reference(const Reference& before, const AddressSource& addresses, ReadyBlockMaker& maker);
     Reference(const Reference& other) : content_(other.content_) {
       content_->references_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -43,14 +52,16 @@ class NodeContent {
     const NodeContent* operator->() const { return content_; }
 
    private:
+    static const NodeContent* place(SharedRRsets rrsets, BytesView block);
+
     const NodeContent* content_;
   };
 
  private:
-  explicit NodeContent(std::vector<RRset> rrsets) : rrsets_(std::move(rrsets)) {}
+  explicit NodeContent(SharedRRsets rrsets) : rrsets_(std::move(rrsets)) {}
   ~NodeContent() = default;
 
-  const std::vector<RRset> rrsets_;
+  const SharedRRsets rrsets_;
   mutable std::atomic<std::uint32_t> references_{1};
 };
 static_assert(sizeof(NodeContent) % 8 == 0);  // as ReadyBlock wants it

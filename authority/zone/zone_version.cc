@@ -57,10 +57,15 @@ class ZoneVersionBuilder {
     return {};
   }
 
-  Result<std::shared_ptr<const ZoneVersion>> finish() {
+  Result<std::shared_ptr<const ZoneVersion>> finish(Renewal renewal) {
     for (auto& [target, owners] : new_referrers_) put_referrers(target, std::move(owners));
-    for (const wire::Name& name : moved_) renew_referrers(name);
+    if (renewal == Renewal::now) renew_answers();
     TRY(draft_->settle());
+    return std::shared_ptr<const ZoneVersion>(std::move(draft_));
+  }
+
+  std::shared_ptr<const ZoneVersion> finish_renewed() {
+    renew_answers();
     return std::shared_ptr<const ZoneVersion>(std::move(draft_));
   }
 
@@ -84,7 +89,7 @@ class ZoneVersionBuilder {
     std::sort(rrsets.begin(), rrsets.end(),
               [](const RRset& a, const RRset& b) { return a.type < b.type; });
     draft_->nodes_.put(std::make_unique<const ZoneNode>(
-        NodeContent::Reference(owner, std::move(rrsets), addresses()), children));
+        NodeContent::Reference(owner, std::move(rrsets), addresses(), maker_), children));
   }
 
   // Keeps account of who refers to whom, and of the names whose addresses others carry and that
@@ -104,7 +109,7 @@ class ZoneVersionBuilder {
       return !same_rrset(find_in(before, type), find_in(after, type));
     };
     if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa) || moved(RRType::rrsig)))
-      moved_.push_back(owner);
+      draft_->moved_.insert(owner);
   }
 
   void note_nsec(const wire::Name& owner, std::span<const RRset> before,
@@ -147,16 +152,25 @@ class ZoneVersionBuilder {
       draft_->referrers_.put(std::make_unique<const Referrers>(folded, std::move(owners)));
   }
 
-  // Puts the addresses of `target`, as they are now, into the answers that carry them.
-  void renew_referrers(const wire::Name& target) {
-    const Referrers* all = referrers(FoldedName(target));
-    if (!all) return;
-    std::set<const ZoneNode*> nodes;  // found first: the trie changes below
-    for (const std::uint64_t owner : all->owners())
-      draft_->nodes_.for_each_with_hash(owner,
-                                        [&](const ZoneNode& found) { nodes.insert(&found); });
+  // Puts the addresses of all that moved, as they are now, into the answers that carry them.
+  void renew_answers() {
+    std::vector<const ZoneNode*> nodes;  // found first: the trie changes below
+    for (const wire::Name& target : draft_->moved_) {
+      const Referrers* all = referrers(FoldedName(target));
+      if (!all) continue;
+      for (const std::uint64_t owner : all->owners())
+        draft_->nodes_.for_each_with_hash(owner,
+                                          [&](const ZoneNode& found) { nodes.push_back(&found); });
+    }
+    std::ranges::sort(nodes);
+    const auto repeated = std::ranges::unique(nodes);
+    nodes.erase(repeated.begin(), repeated.end());
+    const AddressSource source = addresses();
     for (const ZoneNode* found : nodes)
-      put_node(found->owner(), {found->rrsets().begin(), found->rrsets().end()}, found->children());
+      draft_->nodes_.put(
+          std::make_unique<const ZoneNode>(NodeContent::Reference(found->content(), source, maker_),
+                                           found->children(), found->hash()));
+    draft_->moved_.clear();
   }
 
   void add_child(const wire::Name& parent) {
@@ -184,7 +198,7 @@ class ZoneVersionBuilder {
   std::unique_ptr<ZoneVersion> draft_;
   std::unordered_map<wire::Name, std::vector<std::uint64_t>>
       new_referrers_;  // not in the draft yet
-  std::vector<wire::Name> moved_;
+  ReadyBlockMaker maker_;
 };
 
 const ZoneNode* ZoneVersion::node(const wire::Name& name) const {
@@ -209,11 +223,12 @@ Result<void> ZoneVersion::settle() {
   negative_soa_rrset_ = *soa;
   negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
   const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
-  negative_soa_ = make_ready(apex_, negative_soa_rrset_, 0, no_addresses, nullptr);
+  negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_, 0, no_addresses, nullptr);
   return {};
 }
 
-Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& change) const {
+Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& change,
+                                                              Renewal renewal) const {
   if (change.from != serial_)
     return errorf("apply to %s: the change starts from serial %u, not %u", apex_.to_text().c_str(),
                   change.from, serial_);
@@ -241,11 +256,16 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
     }
     TRY(builder.replace(owner, std::move(rrsets)));
   }
-  const auto next = TRY(builder.finish());
+  const auto next = TRY(builder.finish(renewal));
   if (next->serial() != change.to)
     return errorf("apply to %s: the SOA says serial %u, the change %u", apex_.to_text().c_str(),
                   next->serial(), change.to);
   return next;
+}
+
+std::shared_ptr<const ZoneVersion> ZoneVersion::renewed() const {
+  BASE_ASSERT(!is_renewed());
+  return ZoneVersionBuilder(*this).finish_renewed();
 }
 
 std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& version) {

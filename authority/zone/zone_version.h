@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -21,9 +22,15 @@
 
 namespace mutua::authority {
 
+// When a changed address gets into the ready-made answers that carry it, which may be thousands.
+enum class Renewal {
+  now,
+  later,  // by renewed(), once for all changes of a group
+};
+
 // One immutable version of a zone. apply() shares all that does not change with its predecessor and
-// costs O(change), not O(zone): a changed address is a change of every answer that carries it. Readable from any thread without a lock; what a look-up returns
-// lives as long as the version.
+// costs O(change), not O(zone): a changed address is a change of every answer that carries it.
+// Readable from any thread without a lock; what a look-up returns lives as long as the version.
 class ZoneVersion {
  public:
   // Fails where the apex has no SOA, or no NS, or a name lies outside, or CNAME has company.
@@ -71,7 +78,13 @@ class ZoneVersion {
   // Fails, changing nothing, where `change.from` is not serial(), a `before` differs from what
   // stands here, or the result would break what create() asks for. A change without any RRset
   // leads to this same version.
-  Result<std::shared_ptr<const ZoneVersion>> apply(const ChangeSet& change) const;
+  Result<std::shared_ptr<const ZoneVersion>> apply(const ChangeSet& change,
+                                                   Renewal renewal = Renewal::now) const;
+  // False where an address was changed with Renewal::later. All records are right then, but answers
+  // that are ready still carry the former address: such a version is not to be published.
+  bool is_renewed() const { return moved_.empty(); }
+  // The same version with answers that carry the addresses of now. Not for one that is_renewed().
+  std::shared_ptr<const ZoneVersion> renewed() const;
 
   // Every name, in no particular order; not longer than the version lives.
   NameTrie<ZoneNode>::Iterator nodes() const { return NameTrie<ZoneNode>::Iterator(nodes_); }
@@ -94,6 +107,7 @@ class ZoneVersion {
   NameTrie<ZoneNode> nodes_;
   NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
   NameOrder nsec_owners_;
+  std::set<wire::Name> moved_;  // whose addresses have changed since the answers were made
   bool is_signed_ = false;
   bool is_expired_ = false;
   RRset negative_soa_rrset_;

@@ -33,9 +33,7 @@ json::object to_json(const ExplainedCandidate& explained) {
   object["target"] = explained.candidate.target;
   object["priority"] = explained.candidate.priority;
   object["weight"] = explained.candidate.weight;
-  object["standing"] = explained.ranked.standing == Standing::held       ? "held"
-                       : explained.ranked.standing == Standing::measured ? "measured"
-                                                                         : "unvisited";
+  object["standing"] = to_string(explained.ranked.standing);
   object["why"] = explained.why;
   object["visits"] = health.visits;
   if (health.smoothed_rtt) object["rtt_ms"] = milliseconds(*health.smoothed_rtt);
@@ -44,6 +42,53 @@ json::object to_json(const ExplainedCandidate& explained) {
     object["predicted_ms"] = milliseconds(*explained.ranked.predicted);
   object["consecutive_failures"] = health.consecutive_failures;
   if (!health.last_failure.empty()) object["last_failure"] = health.last_failure;
+  return object;
+}
+
+json::array to_json(const std::vector<Authorities::Standing>& standings) {
+  using State = Authorities::Standing::State;
+  json::array list;
+  for (const auto& one : standings) {
+    json::object object{{"address", one.address.to_text()},
+                        {"standing", one.state == State::answers ? "answers"
+                                     : one.state == State::away  ? "away"
+                                                                 : "untried"}};
+    if (one.rtt) object["rtt_ms"] = milliseconds(*one.rtt);
+    if (!one.last_failure.empty()) object["last_failure"] = one.last_failure;
+    list.emplace_back(std::move(object));
+  }
+  return list;
+}
+
+// What is trusted, and what follows from it.
+void add_trust(json::object& status, const ZoneClient& zone) {
+  status["validates"] = zone.validates();
+  if (!zone.validates()) return;
+  const auto known = zone.key_status();
+  status["proven_answers"] = known.answers;
+  status["refused_answers"] = known.refused;
+  json::array keys;
+  if (known.keys) {
+    for (const ZoneKeys::Key& key : known.keys->all()) {
+      keys.emplace_back(json::object{{"tag", key.tag},
+                                     {"algorithm", static_cast<unsigned>(key.key.algorithm())},
+                                     {"trust_anchor", key.is_anchored}});
+    }
+  }
+  status["zone_keys"] = std::move(keys);
+  if (!known.last_flaw.empty()) status["zone_keys_missing"] = known.last_flaw;
+}
+
+json::object to_json(const Mirror::Status& mirror) {
+  json::object object{{"serves", mirror.serves}};
+  if (mirror.names != 0) {
+    object["serial"] = mirror.serial;
+    object["names"] = mirror.names;
+    object["proven_by"] = mirror.by_digest ? "zonemd" : "signatures";
+    object["age_s"] = mirror.age.count();
+    object["valid_until"] = rfc3339(mirror.valid_until);
+  }
+  if (!mirror.last_failure.empty()) object["last_failure"] = mirror.last_failure;
   return object;
 }
 
@@ -113,7 +158,7 @@ Result<json::object> ControlCommands::status() {
     });
   }));
   const auto counts = parts_.discovery.counts();
-  return json::object{{"redirect", parts_.routes ? "kernel" : "relay"},
+  json::object status{{"redirect", parts_.routes ? "kernel" : "relay"},
                       {"services_in_kernel", services_in_kernel},
                       {"handed_over", cover.handed_over},
                       {"interfaces", json::array(cover.interfaces.begin(), cover.interfaces.end())},
@@ -124,11 +169,16 @@ Result<json::object> ControlCommands::status() {
                       {"cached_descriptions", counts.descriptions},
                       {"cached_lists", counts.lists},
                       {"questions", counts.questions},
-                      {"failed_questions", counts.failures}};
+                      {"failed_questions", counts.failures},
+                      {"authorities", to_json(parts_.authorities.standings())}};
+  add_trust(status, parts_.zone);
+  if (parts_.mirror) status["mirror"] = to_json(parts_.mirror->status());
+  return status;
 }
 
 Result<json::object> ControlCommands::flush() {
   parts_.discovery.flush();
+  parts_.zone.forget_keys();
   parts_.health.clear();
   return json::object{};
 }

@@ -169,6 +169,23 @@ TEST_F(ServerTest, AnswersDatagrams) {
   }
 }
 
+TEST_F(ServerTest, WhatTheGateRefusesGoesNoFurther) {
+  config_.listen = {SocketAddress::parse("127.0.0.1:0").value()};
+  Takers all = takers();
+  all.gate = [](BytesView message) { return load_u16(message.data()) != 1; };
+  server_ = Server::create(config_, catalog_, std::move(all)).value();
+  server_->start();
+  Client client(address(), SOCK_DGRAM);
+  for (const std::uint16_t id : {1, 2}) {
+    wire::Message update;
+    update.header.id = id;
+    update.header.opcode = wire::Opcode::update;
+    update.question.push_back({zone()->apex(), wire::RRType::soa, wire::RRClass::in});
+    client.send(update.to_wire());
+  }
+  EXPECT_EQ(load_u16(updates_.next().message.data()), 2);
+}
+
 TEST_F(ServerTest, AnswersManyDatagramsOfOneClient) {
   serve();
   Client client(address(), SOCK_DGRAM);

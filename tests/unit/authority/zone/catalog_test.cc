@@ -40,11 +40,13 @@ TEST(Catalog, APinKeepsItsVersionAndTheNextPinSeesTheNewest) {
     const auto pin = reader.pin();
     catalog.publish(next(*catalog.current()));
     catalog.publish(next(*catalog.current()));
+    catalog.reclaim();
     EXPECT_EQ(pin->serial(), 1u);
     EXPECT_EQ(catalog.retired_count(), 2u);
   }
   EXPECT_EQ(reader.pin()->serial(), 3u);
   catalog.publish(next(*catalog.current()));
+  catalog.reclaim();
   EXPECT_EQ(catalog.retired_count(), 0u);
 }
 
@@ -53,6 +55,7 @@ TEST(Catalog, VersionsDieWithTheLastUser) {
   const std::weak_ptr<const ZoneVersion> watched = catalog.current();
   auto held = catalog.current();
   catalog.publish(next(*held));
+  catalog.reclaim();
   EXPECT_FALSE(watched.expired());
   held.reset();
   EXPECT_TRUE(watched.expired());
@@ -82,7 +85,10 @@ TEST(Catalog, ReadersNeverSeeAVersionThatIsGone) {
   std::thread sharer([&] {
     while (catalog.current()->serial() < kVersions) std::this_thread::yield();
   });
-  while (catalog.current()->serial() < kVersions) catalog.publish(next(*catalog.current()));
+  while (catalog.current()->serial() < kVersions) {
+    catalog.publish(next(*catalog.current()));
+    catalog.reclaim();
+  }
   for (auto& reader : readers) reader.join();
   sharer.join();
 }

@@ -292,9 +292,40 @@ TEST(ZoneVersion, AMovedPeerMovesInAllListsAtOnce) {
   }
 }
 
+TEST(ZoneVersion, AnswersRenewedLaterAreThoseThatEachChangeWouldHaveMade) {
+  std::vector<OwnedRRset> records{owned("p.fed.test. 60 IN A 192.0.2.1"),
+                                  owned("q.fed.test. 60 IN A 192.0.2.1")};
+  for (const char* target : {"p", "q"})
+    for (int i = 0; i < 3; ++i)
+      records.push_back(owned(target + std::to_string(i) + ".fed.test. 60 IN SRV 0 0 1 " + target +
+                              ".fed.test."));
+  const auto first = create(records);
+  const char* const steps[] = {"p.fed.test. 60 IN A 192.0.2.2", "q.fed.test. 60 IN A 192.0.2.3",
+                               "new.fed.test. 60 IN SRV 0 0 1 p.fed.test.",
+                               "p.fed.test. 60 IN A 192.0.2.4"};
+  auto at_once = first, late = first;
+  for (const char* const step : steps) {
+    at_once = at_once->apply(change(at_once, {put(step)})).value();
+    late = late->apply(change(late, {put(step)}), Renewal::later).value();
+    EXPECT_FALSE(late->is_renewed());
+  }
+  EXPECT_EQ(late->node(name("p0.fed.test"))->ready(RRType::srv)->whole_answer().back(), 1);
+  late = late->renewed();
+  EXPECT_TRUE(late->is_renewed());
+  for (const char* owner : {"p0", "p1", "p2", "q0", "q1", "q2", "new"}) {
+    const wire::Name one = name(std::string(owner) + ".fed.test");
+    const BytesView made = late->node(one)->ready(RRType::srv)->whole_answer();
+    EXPECT_TRUE(std::ranges::equal(made, at_once->node(one)->ready(RRType::srv)->whole_answer()));
+    EXPECT_EQ(made.back(), owner[0] == 'q' ? 3 : 4);
+    const ZoneNode* before = first->node(one);  // whose records are shared
+    EXPECT_TRUE(!before || before->rrsets().data() == late->node(one)->rrsets().data());
+  }
+}
+
 std::unique_ptr<const ZoneNode> colliding(int i, std::uint64_t hash) {
   const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
-  NodeContent::Reference content(name("n" + std::to_string(i)), {}, no_addresses);
+  ReadyBlockMaker maker;
+  NodeContent::Reference content(name("n" + std::to_string(i)), {}, no_addresses, maker);
   return std::make_unique<const ZoneNode>(std::move(content), 0u, hash);
 }
 
