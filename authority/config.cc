@@ -82,10 +82,27 @@ Result<void> read_cookies(Config& file, ServerConfig& config) {
   return {};
 }
 
+// "<address>", or "<address> xdp"
+Result<void> read_listen(Config& file, ServerConfig& config) {
+  constexpr std::string_view kXdp = " xdp";
+  for (std::string text : file.list("listen")) {
+    const bool is_xdp = text.ends_with(kXdp);
+    if (is_xdp) text.resize(text.find_last_not_of(' ', text.size() - kXdp.size()) + 1);
+    const auto address = SocketAddress::parse(text, kDnsPort);
+    if (!address) return file.error_at("listen", address.error().message());
+    config.listen.push_back(*address);
+    if (!is_xdp) continue;
+    if (is_wildcard(*address)) return file.error_at("listen", "xdp needs an address, not all");
+    if (address->is_loopback())
+      return file.error_at("listen", "xdp has no use with a loopback address");
+    config.listen_xdp.push_back(*address);
+  }
+  if (config.listen.empty()) return file.error_at("listen", "at least one address is needed");
+  return {};
+}
+
 Result<void> read_server(Config& file, AuthorityConfig& config) {
-  config.server.listen = TRY(read_addresses(file, "listen"));
-  if (config.server.listen.empty())
-    return file.error_at("listen", "at least one address is needed");
+  TRY(read_listen(file, config.server));
   config.server.udp_workers = static_cast<unsigned>(TRY(file.number("workers", 1, 1, 256)));
   TcpLimits& tcp = config.server.tcp;
   tcp.connections = TRY(file.number("tcp_connections", tcp.connections, 1, 100'000));
