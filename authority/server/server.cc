@@ -28,6 +28,7 @@ Server::Server(Catalog& catalog, Takers takers)
                std::move(takers.gate),
                std::move(takers.sign),
                std::move(takers.transfer),
+               takers.list,
                nullptr,
                nullptr} {}
 

@@ -33,11 +33,12 @@ struct ServerConfig {
 
 // Who takes what the server does not answer itself. Those that are empty: it is refused.
 struct Takers {
-  Taker update;            // UPDATE messages
-  Taker forward;           // questions with RD about others' names
-  TransferTaker transfer;  // AXFR and IXFR
-  ResponseSigner sign;     // answers questions that end with a TSIG; never empty
-  DatagramGate gate;       // in front of `update`; empty: it stands open
+  Taker update;                       // UPDATE messages
+  Taker forward;                      // questions with RD about others' names
+  TransferTaker transfer;             // AXFR and IXFR
+  ResponseSigner sign;                // answers questions that end with a TSIG; never empty
+  DatagramGate gate;                  // in front of `update`; empty: it stands open
+  const ZoneVersion* list = nullptr;  // the catalog zone, if there is one; outlives the server
 };
 
 // The authority's face to the network.

@@ -152,7 +152,7 @@ void UdpWorker::answer_all(Batch& batch) {
   answers_.begin_batch(batch.received);
   batch.to_send = 0;
   for (unsigned i = 0; i < batch.received; ++i)
-    batch.answerings[i].begin(batch.message(i), *version);
+    batch.answerings[i].begin(batch.message(i), *version, context_.list);
   advance_together(std::span(batch.answerings).first(batch.received));
   for (unsigned i = 0; i < batch.received; ++i) {
     std::uint8_t* const response = batch.response(batch.to_send);

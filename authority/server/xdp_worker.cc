@@ -79,7 +79,7 @@ void XdpWorker::answer_all(Batch& batch) {
   const auto version = batch.reader.pin();
   answers_.begin_batch(batch.size);
   for (unsigned i = 0; i < batch.size; ++i)
-    batch.answerings[i].begin(batch.questions[i].message, *version);
+    batch.answerings[i].begin(batch.questions[i].message, *version, context_.list);
   advance_together(std::span(batch.answerings).first(batch.size));
   for (unsigned i = 0; i < batch.size; ++i) answer_one(batch, i);
 }

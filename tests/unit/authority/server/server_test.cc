@@ -146,7 +146,8 @@ class ServerTest : public testing::Test {
             forwards ? questions_.taker() : Taker(),
             {},
             [](BytesView, BytesView response) { return to_bytes(response); },
-            {}};
+            {},
+            nullptr};
   }
   SocketAddress address() const { return server_->addresses().front(); }
   SocketAddress address(const std::string& host) const {
