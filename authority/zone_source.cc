@@ -8,17 +8,11 @@
 namespace mutua::authority {
 namespace {
 
-bool is_notify(BytesView message) {
-  return message.size() >= wire::kHeaderSize &&
-         (message[2] >> 3 & 15) == static_cast<unsigned>(wire::Opcode::notify);
-}
-
 // Nobody notifies a primary: no reason to keep the writer busy with it.
-Bytes notimp(BytesView message) {
-  const auto header = wire::parse_header(message);
-  if (!header || header->response) return {};
+Bytes notimp(const wire::Header& header) {
+  if (header.response) return {};
   wire::Message request;
-  request.header = *header;
+  request.header = header;
   return request.response(wire::Rcode::notimp).to_wire();
 }
 
@@ -56,8 +50,9 @@ Taker ZoneSource::taker() {
       return true;
     };
   return [writer = writer_.get()](Handover handover) {
-    if (is_notify(handover.message)) {
-      handover.reply(notimp(handover.message));
+    const auto header = wire::parse_header(handover.message);
+    if (header && header->opcode == wire::Opcode::notify) {
+      handover.reply(notimp(*header));
       return true;
     }
     return writer->submit({std::move(handover.message), handover.source,

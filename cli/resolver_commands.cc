@@ -94,11 +94,26 @@ Result<void> run_lookup(const Arguments& arguments, const Sockets& sockets) {
   return {};
 }
 
+// "address 192.0.2.53:53, standing answers, rtt_ms 0.2"
+std::string on_one_line(const object& fields) {
+  std::string line;
+  for (const auto& [key, value] : fields)
+    line += (line.empty() ? "" : ", ") + std::string(key) + " " + text_of(fields, key);
+  return line;
+}
+
 Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   const object result = TRY(ask(sockets.resolver, {{"command", "status"}}));
   if (arguments.has("json")) return print_json(result);
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [key, value] : result) rows.push_back({std::string(key), text_of(result, key)});
+  for (const auto& [key, value] : result) {
+    if (!value.is_array()) {
+      rows.push_back({std::string(key), text_of(result, key)});
+      continue;
+    }
+    for (const auto& one : value.get_array())
+      rows.push_back({std::string(key), one.is_object() ? on_one_line(one.get_object()) : ""});
+  }
   print_table(rows);
   return {};
 }

@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "base/durable_file.h"
+
 namespace mutua::resolver {
 namespace {
 
 constexpr int kDnsPort = 53;
+constexpr std::size_t kMostAuthorities = 8;  // each has a thread
+constexpr std::size_t kLargestAnchorFile = 64 * 1024;
 
 Result<std::vector<SocketAddress>> addresses(Config& file, std::string_view key) {
   std::vector<SocketAddress> parsed;
@@ -15,6 +19,23 @@ Result<std::vector<SocketAddress>> addresses(Config& file, std::string_view key)
     parsed.push_back(*address);
   }
   return parsed;
+}
+
+// Each value is a record, or the path of a file of records.
+Result<TrustAnchors> trust_anchors(Config& file, const wire::Name& zone) {
+  TrustAnchors anchors(zone);
+  for (const std::string& value : file.list("trust_anchor")) {
+    const bool is_path = value.starts_with('/');
+    const auto content = is_path ? read_file(value, kLargestAnchorFile) : to_bytes(value);
+    if (!content) return file.error_at("trust_anchor", content.error().message());
+    const std::size_t before = anchors.all().size();
+    const auto added = anchors.add(as_text(*content));
+    if (!added) return file.error_at("trust_anchor", added.error().message());
+    // A file that went empty must not turn the checks off.
+    if (is_path && anchors.all().size() == before)
+      return file.error_at("trust_anchor", value + " adds no trust anchor");
+  }
+  return anchors;
 }
 
 }  // namespace
@@ -43,6 +64,7 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   const auto zone = wire::Name::parse(TRY(file.required_text("zone")));
   if (!zone) return file.error_at("zone", zone.error().message());
   config.zone = *zone;
+  config.trust_anchors = TRY(trust_anchors(file, config.zone));
   const std::string lookaside = TRY(file.text("lookaside", "no"));
   if (lookaside == "yes") {
     config.lookaside = Lookaside::yes;
@@ -75,6 +97,8 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());
   if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
+  if (config.authorities.size() > kMostAuthorities)
+    return file.error_at("authority", "more than 8");
   if (config.stub_listen.empty()) return config;
   if (config.upstreams.empty()) config.upstreams = nameservers_in(resolv_conf);
   // A resolv.conf that names the stub itself would make it ask itself.

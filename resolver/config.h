@@ -7,6 +7,7 @@
 #include "base/socket_address.h"
 #include "resolver/discovery/discovery.h"
 #include "resolver/redirect/ipv6_prefix.h"
+#include "resolver/validation/trust_anchors.h"
 #include "wire/name.h"
 
 namespace mutua::resolver {
@@ -21,8 +22,9 @@ enum class RedirectMode {
 // mutua-resolver's configuration file; resolver/mutua-resolver.8 describes the keys.
 struct ResolverConfig {
   wire::Name zone;
+  TrustAnchors trust_anchors{wire::Name()};  // of the zone; none: its answers are believed unproven
   Lookaside lookaside = Lookaside::no;
-  std::vector<SocketAddress> authorities;  // at least one
+  std::vector<SocketAddress> authorities;  // 1 to 8
   std::vector<SocketAddress> upstreams;    // at least one where there is a stub listener
   std::vector<SocketAddress> stub_listen;
   std::filesystem::path socket_folder, control_socket;

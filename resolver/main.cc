@@ -8,6 +8,8 @@
 #include "base/durable_file.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "resolver/authorities/authorities.h"
+#include "resolver/authorities/zone_client.h"
 #include "resolver/command_line.h"
 #include "resolver/event_loop/signal_watch.h"
 #include "resolver/kernel_redirect/kernel_redirect.h"
@@ -30,10 +32,38 @@ constexpr std::chrono::milliseconds kRealDnsPatience{8000};
 constexpr std::size_t kKnownNames = 4096, kKnownPeers = 10'000;
 constexpr std::size_t kOtherDescriptors = 12'288;  // listeners, UDP sessions, NSS, stub, spare
 
+// What gives the answers about the zone. Each nameserver has a channel of its own, so that one that is
+// silent keeps none waiting.
+struct ZoneSources {
+  std::vector<std::unique_ptr<upstream::Upstream>> channels;
+  std::unique_ptr<Authorities> authorities;
+  std::unique_ptr<ZoneClient> client;
+};
+
 Ask ask_through(upstream::Upstream& upstream) {
   return [&upstream](Bytes query, std::function<void(Result<Bytes>)> done) {
     if (!upstream.ask(std::move(query), done)) done(Error("ask: too many questions in flight"));
   };
+}
+
+Later on_loop(EventLoop& loop) {
+  return [&loop](std::chrono::milliseconds delay, std::function<void()> action) {
+    loop.post([&loop, delay, action = std::move(action)] { loop.after(delay, action); });
+  };
+}
+
+Result<ZoneSources> make_zone_sources(const ResolverConfig& config, EventLoop& loop) {
+  ZoneSources sources;
+  std::vector<Authorities::Server> servers;
+  for (const SocketAddress& address : config.authorities) {
+    sources.channels.push_back(TRY(upstream::Upstream::create({address}, kAuthorityPatience)));
+    servers.push_back({address, ask_through(*sources.channels.back())});
+  }
+  sources.authorities =
+      std::make_unique<Authorities>(std::move(servers), on_loop(loop), system_clock());
+  sources.client =
+      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, system_clock());
+  return sources;
 }
 
 DiscoverySettings discovery_settings(const ResolverConfig& config, const NameList* list,
@@ -48,9 +78,8 @@ DiscoverySettings discovery_settings(const ResolverConfig& config, const NameLis
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
           const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
-  settings.later = [&loop](std::chrono::milliseconds delay, std::function<void()> action) {
-    loop.post([&loop, delay, action = std::move(action)] { loop.after(delay, action); });
-  };
+  settings.asks_inside_only = !config.trust_anchors.empty();
+  settings.later = on_loop(loop);
   return settings;
 }
 
@@ -82,8 +111,7 @@ Result<std::vector<LocalRoute>> make_pools_local(const ResolverConfig& config) {
 }
 
 // Null: connections go through the relay.
-Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config,
-                                                             Relay& relay) {
+Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfig& config) {
   if (config.redirect == RedirectMode::relay) return std::unique_ptr<KernelRedirect>();
   KernelRedirectSettings settings{config.cgroup, config.pool, config.pool6};
   if (settings.cgroup.empty()) {
@@ -91,11 +119,6 @@ Result<std::unique_ptr<KernelRedirect>> make_kernel_redirect(const ResolverConfi
     if (mounts) settings.cgroup = cgroup_root_in(as_text(*mounts));
   }
   auto made = KernelRedirect::create(settings);
-  // Only now: with gates the relay binds nothing, so that somebody has to bring the connections.
-  if (made) {
-    const auto gates = TRY(relay.open_gates());
-    TRY((*made)->bring_to(gates));
-  }
   if (made || config.redirect == RedirectMode::kernel) return made;
   log::info("kernel_redirect.unavailable", {{"cause", made.error().message()}});
   return std::unique_ptr<KernelRedirect>();
@@ -107,22 +130,32 @@ Result<void> run(const ResolverConfig& config) {
   std::filesystem::create_directories(config.socket_folder);
   const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
-  auto authority = TRY(upstream::Upstream::create(config.authorities, kAuthorityPatience));
+  ZoneSources zone = TRY(make_zone_sources(config, *loop));
+  const AskZone ask_zone = [client = zone.client.get()](const wire::Question& question, auto done) {
+    client->ask(question, std::move(done));
+  };
   std::unique_ptr<upstream::Upstream> real_dns;
   if (!config.upstreams.empty())
     real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
 
   std::optional<NameList> list;
   if (config.lookaside == Lookaside::listed) list.emplace(config.zone, config.authorities);
-  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop),
-                      ask_through(*authority), system_clock());
+  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop), ask_zone,
+                      system_clock());
   HealthTable health(kKnownPeers);
   Chooser chooser(discovery, health, Policy{}, system_clock());
+  const auto kernel = TRY(make_kernel_redirect(config));
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
+  // Only with the kernel's help: with gates the relay binds nothing, so that somebody has to bring the
+  // connections.
+  if (kernel) {
+    const auto gates = TRY(relay->open_gates(
+        [&](const auto& client, const auto& peer) { return kernel->meant(client, peer); }));
+    TRY(kernel->bring_to(gates));
+  }
   const auto table = TRY(NameTable::create({config.zone, config.lookaside, config.pool6}, *loop));
   NamesSettings names_settings;
   names_settings.ipv6 = config.pool6;
-  const auto kernel = TRY(make_kernel_redirect(config, *relay));
   Names names(names_settings, *loop, discovery, *relay, *table, std::move(book), kernel.get());
   const auto nss =
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
@@ -131,12 +164,15 @@ Result<void> run(const ResolverConfig& config) {
   if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;
   if (real_dns) {
-    stub = TRY(StubServer::create(
-        config.stub_listen, *loop,
-        {names, discovery, ask_through(*authority), ask_through(*real_dns), config.zone}));
+    const Ask pass_on = [client = zone.client.get()](Bytes query, auto done) {
+      client->pass_on(std::move(query), std::move(done));
+    };
+    stub = TRY(StubServer::create(config.stub_listen, *loop,
+                                  {names, discovery, pass_on, ask_through(*real_dns),
+                                   zone.client->validates() ? ask_zone : nullptr, config.zone}));
   }
-  ControlCommands commands({*loop, discovery, health, chooser, names, *relay,
-                            routes_in_kernel ? &*routes_in_kernel : nullptr});
+  ControlCommands commands({*loop, *zone.authorities, *zone.client, discovery, health, chooser,
+                            names, *relay, routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
       config.control_socket, 0666,
       [&](const auto& request, const auto&) { return commands.handle(request); }));
@@ -151,7 +187,8 @@ Result<void> run(const ResolverConfig& config) {
   // Those who may still call into the rest go first.
   control.reset();
   relay->stop();
-  authority.reset();
+  zone.authorities->stop();
+  zone.channels.clear();
   real_dns.reset();
   return {};
 }

@@ -17,12 +17,6 @@ namespace mutua::authority {
 // party; no for TSIG keys, which several clients share.
 enum class Monotonic { no, yes };
 
-// What the time is, by both clocks.
-struct Moment {
-  WallTime wall;
-  SteadyTime steady;
-};
-
 // Remembers signed requests so that none is executed twice, also across restarts: every change of
 // this memory goes into the transaction that executes the request. For a monotonic key only the
 // requests of its newest second need remembering; older ones are refused by their time.

@@ -1,7 +1,6 @@
 #include "authority/dnssec/nsec_chain.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/assert.h"
 
@@ -76,24 +75,6 @@ std::set<RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner)
   for (const RRset& rrset : version.node(owner)->rrsets())
     if (!is_cut || rrset.type == RRType::ns || rrset.type == RRType::ds) types.insert(rrset.type);
   return types;
-}
-
-Bytes make_nsec(const std::set<RRType>& types, const wire::Name& next) {
-  Bytes rdata = to_bytes(next.wire());
-  for (auto at = types.begin(); at != types.end();) {
-    const unsigned window = static_cast<unsigned>(*at) >> 8;
-    std::array<std::uint8_t, 32> bitmap{};
-    std::size_t size = 0;
-    for (; at != types.end() && static_cast<unsigned>(*at) >> 8 == window; ++at) {
-      const unsigned low = static_cast<unsigned>(*at) & 0xFF;
-      bitmap[low / 8] = static_cast<std::uint8_t>(bitmap[low / 8] | 0x80 >> low % 8);
-      size = low / 8 + 1;
-    }
-    append_u8(rdata, static_cast<std::uint8_t>(window));
-    append_u8(rdata, static_cast<std::uint8_t>(size));
-    append(rdata, BytesView(bitmap).first(size));
-  }
-  return rdata;
 }
 
 }  // namespace mutua::authority

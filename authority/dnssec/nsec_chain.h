@@ -32,7 +32,5 @@ class NsecChain {
 
 // The types that the NSEC of a name lists, itself and the signatures among them.
 std::set<wire::RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner);
-// Its RDATA (RFC 4034 section 4.1).
-Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next);
 
 }  // namespace mutua::authority

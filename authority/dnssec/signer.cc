@@ -6,6 +6,7 @@
 
 #include "authority/dnssec/nsec_chain.h"
 #include "authority/dnssec/parallel.h"
+#include "dnssec/nsec.h"
 #include "trust/random.h"
 
 namespace mutua::authority {
@@ -152,7 +153,7 @@ void Signer::renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& cha
     auto types = nsec_types(next, owner);
     if (owner == next.apex())  // its keys may come with these changes
       for (const auto& [type, rrset] : changes.rrsets_at(owner)) types.insert(type);
-    const RRset nsec{RRType::nsec, nsec_ttl(next), {make_nsec(types, chain.next(owner))}};
+    const RRset nsec{RRType::nsec, nsec_ttl(next), {dnssec::make_nsec(types, chain.next(owner))}};
     if (changes.put(owner, RRType::nsec, nsec)) touched[owner].insert(RRType::nsec);
   }
 }

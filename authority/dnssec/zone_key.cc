@@ -2,15 +2,14 @@
 
 #include <utility>
 
-#include "trust/digest.h"
+#include "dnssec/dnskey.h"
 #include "wire/presentation.h"
 #include "wire/rdata.h"
 
 namespace mutua::authority {
 namespace {
 
-constexpr std::uint16_t kZoneKeyFlags = 257;  // ZONE and SEP
-constexpr std::uint8_t kSha256Digest = 2;     // RFC 4509
+constexpr std::uint16_t kZoneKeyFlags = dnssec::kZoneFlag | dnssec::kEntryPointFlag;
 
 Bytes dnskey_of(const trust::PublicKey& key) {
   return wire::make_key(
@@ -27,14 +26,7 @@ std::uint8_t ZoneKey::algorithm() const {
 }
 
 Bytes ZoneKey::ds(const wire::Name& zone) const {
-  Bytes covered = to_bytes(zone.lowered().wire());
-  append(covered, dnskey_);
-  Bytes rdata;
-  append_u16(rdata, tag_);
-  append_u8(rdata, algorithm());
-  append_u8(rdata, kSha256Digest);
-  append(rdata, trust::sha256(covered).octets());
-  return rdata;
+  return dnssec::make_ds(dnssec::ds_of(zone, dnskey_, dnssec::DigestType::sha256));
 }
 
 std::string ZoneKey::ds_text(const wire::Name& zone) const {

@@ -332,8 +332,8 @@ std::size_t response_limit(const Request& request, Transport transport) {
                                 ? std::min<std::size_t>(request.udp_size, kUdpResponseSize)
                                 : kTcpResponseSize;
   if (request.tsig_size == 0) return taken;
-  constexpr std::size_t kSmallest =
-      320;  // header, the longest question, and an OPT with everything
+  // Header, the longest question, and an OPT with everything.
+  constexpr std::size_t kSmallest = 320;
   return std::max(kSmallest, taken - std::min(taken, request.tsig_size + kTsigTime));
 }
 

@@ -11,13 +11,9 @@
 
 namespace mutua::authority {
 
-class ResponseWriter;
-
 enum class Transport { udp, tcp, tls };
-enum class Recursion {
-  refused,
-  offered
-};  // offered: RA is set; the asker forwards what is not ours
+// offered: RA is set; the asker forwards what is not ours.
+enum class Recursion { refused, offered };
 
 // The response buffers that answer() never outgrows.
 constexpr std::size_t kUdpResponseSize = 1232;

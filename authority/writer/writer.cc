@@ -37,7 +37,7 @@ struct Writer::State {
   ~State() { store.watch({}); }
 
   std::vector<UpdateRequest> take_group();  // under the lock
-  milliseconds time_to_next_lapse() const;
+  milliseconds time_to_next_step() const;
   void run();
 
   const Clock& clock;
@@ -130,7 +130,7 @@ std::vector<UpdateRequest> Writer::State::take_group() {
   return group;
 }
 
-milliseconds Writer::State::time_to_next_lapse() const {
+milliseconds Writer::State::time_to_next_step() const {
   if (core.is_to_go_on()) return milliseconds(0);
   const auto due = core.next_due();
   if (!due) return kLongestWait;
@@ -140,7 +140,7 @@ milliseconds Writer::State::time_to_next_lapse() const {
 
 void Writer::State::run() {
   while (true) {
-    const milliseconds wait = time_to_next_lapse();
+    const milliseconds wait = time_to_next_step();
     std::unique_lock lock(mutex);
     wake.wait_for(lock, wait, [&] { return stopping || others_wrote || !queue.empty(); });
     others_wrote = false;

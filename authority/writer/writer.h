@@ -44,8 +44,8 @@ enum class WithoutKeys {
 
 struct WriterConfig {
   std::vector<TsigKey> tsig_keys;
-  KeyKeeper* keys =
-      nullptr;  // the zone is signed with them; outlives the writer, which alone uses it
+  // The zone is signed with them; outlives the writer, which alone uses it.
+  KeyKeeper* keys = nullptr;
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
   // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole

@@ -313,7 +313,6 @@ void WriterCore::process(std::vector<UpdateRequest> requests) {
 std::optional<CommitOutcome> WriterCore::process_once(std::vector<UpdateRequest> requests,
                                                       std::vector<Pending>& pending) {
   if (!healthy_) try_to_recover();
-  if (healthy_) tend_keys();
   const bool is_to_write = has_work(requests);
   may_write_ =
       healthy_ && catch_up(is_to_write ? store_.take_turn() : store_.follow()) && is_to_write;

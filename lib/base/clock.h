@@ -8,6 +8,12 @@ namespace mutua {
 using WallTime = std::chrono::sys_seconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+// What the time is, by both clocks.
+struct Moment {
+  WallTime wall;
+  SteadyTime steady;
+};
+
 // The time of day and the time that never goes back. Injected, so that tests own time.
 class Clock {
  public:

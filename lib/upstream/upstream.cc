@@ -27,6 +27,9 @@ using std::chrono::steady_clock;
 constexpr std::size_t kHeaderSize = 12;
 constexpr std::uint8_t kTruncatedBit = 0x02;  // TC, in the third octet
 constexpr int kTriesForEachServer = 2;
+// c-ares cuts longer datagrams to the first of these, to the second after a FORMERR without an OPT.
+constexpr int kLongestDatagram = 4096;
+constexpr std::size_t kPlainDatagram = 512;
 
 struct ChannelDelete {
   void operator()(ares_channel channel) const { ares_destroy(channel); }
@@ -110,12 +113,14 @@ class AresUpstream final : public Upstream {
     options.tries = kTriesForEachServer;
     options.sock_state_cb = &AresUpstream::on_socket_state;
     options.sock_state_cb_data = this;
-    // The answer is the caller's to judge, whatever its RCODE.
-    options.flags = ARES_FLAG_NOCHECKRESP | transport;
+    // The answer is the caller's to judge, whatever its RCODE. EDNS adds nothing to queries that are
+    // given whole; it says how long a datagram may be.
+    options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS | transport;
+    options.ednspsz = kLongestDatagram;
     ares_channel opened = nullptr;
-    int status = ares_init_options(
-        &opened, &options,
-        ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB | ARES_OPT_FLAGS);
+    int status = ares_init_options(&opened, &options,
+                                   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB |
+                                       ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ);
     if (status != ARES_SUCCESS) return Error(std::string("c-ares: ") + ares_strerror(status));
     Channel channel(opened);
 
@@ -174,8 +179,10 @@ class AresUpstream final : public Upstream {
   static void on_answer(void* context, int status, int, unsigned char* answer, int size) {
     const std::unique_ptr<Query> query(static_cast<Query*>(context));
     const BytesView response(answer, static_cast<std::size_t>(std::max(size, 0)));
+    const bool perhaps_cut =
+        response.size() == kPlainDatagram || response.size() == kLongestDatagram;
     const bool truncated = status == ARES_SUCCESS && response.size() >= kHeaderSize &&
-                           (response[2] & kTruncatedBit) != 0;
+                           (perhaps_cut || (response[2] & kTruncatedBit) != 0);
     if (query->by_udp && truncated)
       query->upstream->send_by(query->upstream->tcp_, query->id,
                                query->upstream->pending_.at(query->id).query);

@@ -38,4 +38,40 @@ std::optional<ExtendedErrorText> find_extended_error(const std::optional<Edns>& 
                            std::string(as_text(BytesView(option->data).subspan(2)))};
 }
 
+std::string to_text(ExtendedError error) {
+  switch (error) {
+    case ExtendedError::other:
+      return "Other Error";
+    case ExtendedError::stale_answer:
+      return "Stale Answer";
+    case ExtendedError::dnssec_bogus:
+      return "DNSSEC Bogus";
+    case ExtendedError::signature_expired:
+      return "Signature Expired";
+    case ExtendedError::signature_not_yet_valid:
+      return "Signature Not Yet Valid";
+    case ExtendedError::dnskey_missing:
+      return "DNSKEY Missing";
+    case ExtendedError::rrsigs_missing:
+      return "RRSIGs Missing";
+    case ExtendedError::nsec_missing:
+      return "NSEC Missing";
+    case ExtendedError::not_ready:
+      return "Not Ready";
+    case ExtendedError::prohibited:
+      return "Prohibited";
+    case ExtendedError::not_authoritative:
+      return "Not Authoritative";
+    case ExtendedError::not_supported:
+      return "Not Supported";
+    case ExtendedError::no_reachable_authority:
+      return "No Reachable Authority";
+    case ExtendedError::network_error:
+      return "Network Error";
+    case ExtendedError::invalid_data:
+      return "Invalid Data";
+  }
+  return "EDE " + std::to_string(static_cast<unsigned>(error));
+}
+
 }  // namespace mutua::wire

@@ -25,15 +25,23 @@ constexpr std::uint16_t extended_error = 15;  // RFC 8914
 enum class ExtendedError : std::uint16_t {  // RFC 8914 section 4
   other = 0,
   stale_answer = 3,
+  dnssec_bogus = 6,
   signature_expired = 7,
   signature_not_yet_valid = 8,
+  dnskey_missing = 9,
+  rrsigs_missing = 10,
+  nsec_missing = 12,
   not_ready = 14,
   prohibited = 18,
   not_authoritative = 20,
   not_supported = 21,
+  no_reachable_authority = 22,
   network_error = 23,
   invalid_data = 24,
 };
+
+// "DNSSEC Bogus": its purpose in RFC 8914.
+std::string to_text(ExtendedError error);
 
 // EDNS(0), RFC 6891.
 struct Edns {

@@ -139,7 +139,7 @@ std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
                   candidates[i].weight,
                   health[i].visits,
                   draw_lot(candidates[i].weight, seed, i),
-                  health[i].held_until};
+                  health[i].avoided_until()};
     if (health[i].is_held(now)) {
       judged.ranked.standing = Standing::held;
     } else if (is_measured(health[i], policy, now)) {
@@ -164,7 +164,9 @@ std::string explain(const Ranked& ranked, const Health& health, const Policy& po
   const auto milliseconds = [](auto duration) {
     return std::chrono::duration<double, std::milli>(duration).count();
   };
-  if (ranked.standing == Standing::held) {
+  if (ranked.standing == Standing::held && now >= health.held_until) {
+    std::snprintf(text, sizeof text, "avoided, for its answer to a connection is overdue");
+  } else if (ranked.standing == Standing::held) {
     std::snprintf(text, sizeof text,
                   "held down for %.1f s more after %u failure(s) in a row: %.100s",
                   milliseconds(health.held_until - now) / 1000, health.consecutive_failures,

@@ -8,12 +8,9 @@ namespace {
 constexpr std::chrono::milliseconds kYoungEnough{500};
 constexpr std::chrono::milliseconds kClientPatience{1800};  // with a stale answer at hand
 
-Bytes query_for(const wire::Name& name, wire::RRType type) {
-  wire::Message query;
-  // The sender gives it an id. RD stays 0: what the authority does not hold it shall relinquish, not forward.
-  query.question.push_back({name, type, wire::RRClass::in});
-  query.edns.emplace();
-  return query.to_wire();
+// Why the authority could not say.
+Error error_of(const Flaw& flaw) {
+  return Error(flaw.text + " (" + wire::to_text(flaw.code) + ")");
 }
 
 }  // namespace
@@ -23,7 +20,7 @@ Result<wire::Name> service_owner(const wire::Name& host, ServicePort port) {
   return transport.child("_" + std::to_string(port.port));
 }
 
-Discovery::Discovery(DiscoverySettings settings, Ask authority, const Clock& clock)
+Discovery::Discovery(DiscoverySettings settings, AskZone authority, const Clock& clock)
     : settings_(std::move(settings)),
       authority_(std::move(authority)),
       clock_(clock),
@@ -105,40 +102,50 @@ void Discovery::settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<V
 
 void Discovery::ask(const wire::Name& name, wire::RRType type,
                     std::function<void(Result<wire::Message>)> done) {
-  authority_(query_for(name, type), [done = std::move(done)](Result<Bytes> response) {
-    if (!response) return done(response.error());
-    done(wire::parse(*response));
+  authority_({name, type, wire::RRClass::in}, [done = std::move(done)](ZoneAnswer answer) {
+    if (const auto* flaw = std::get_if<Flaw>(&answer)) return done(error_of(*flaw));
+    done(std::get<wire::Message>(std::move(answer)));
   });
 }
 
 void Discovery::describe(const wire::Name& name,
                          std::function<void(Result<SharedDescription>)> done) {
-  if (!is_concerned(name)) {
+  const auto asked = asked_name(name);
+  if (!is_concerned(name) || !asked) {
     static const auto not_held = std::make_shared<const Description>();
     return done(not_held);
   }
   answer_or_ask(descriptions_, name, Freshness::cached, std::move(done),
-                [&] { ask_description(name); });
+                [&] { ask_description(name, *asked); });
 }
 
-void Discovery::ask_description(const wire::Name& name) {
-  ask(name, wire::RRType::txt, [this, name](Result<wire::Message> response) {
+Result<wire::Name> Discovery::asked_name(const wire::Name& name) const {
+  if (!settings_.asks_inside_only || name.is_at_or_below(settings_.zone)) return name;
+  return name.under(TRY(settings_.zone.child("lookaside")));
+}
+
+void Discovery::ask_description(const wire::Name& name, const wire::Name& asked) {
+  ask(asked, wire::RRType::txt, [this, name, asked](Result<wire::Message> response) {
     settle(descriptions_, name,
-           response ? read_description(*response, name)
+           response ? read_description(*response, asked)
                     : Result<Timed<Description>>(response.error()));
   });
 }
 
+Result<wire::Name> Discovery::asked_owner(const wire::Name& canonical, ServicePort port) const {
+  return service_owner(TRY(asked_name(canonical)), port);
+}
+
 void Discovery::find(const wire::Name& canonical, ServicePort port, Freshness freshness,
                      std::function<void(Result<SharedCandidates>)> done) {
-  const auto owner = service_owner(canonical, port);
+  const auto owner = asked_owner(canonical, port);
   if (!owner) return done(owner.error());
   answer_or_ask(served_, *owner, freshness, std::move(done), [&] { ask_served(*owner); });
 }
 
 std::optional<Result<Discovery::SharedCandidates>> Discovery::find_cached(
     const wire::Name& canonical, ServicePort port) {
-  const auto owner = service_owner(canonical, port);
+  const auto owner = asked_owner(canonical, port);
   if (!owner) return Result<SharedCandidates>(owner.error());
   AnswerCache<std::vector<Candidate>>::Found found;
   {

@@ -8,14 +8,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "resolver/authorities/ask.h"
 #include "resolver/discovery/answer_cache.h"
 #include "resolver/discovery/answers.h"
 
 namespace mutua::resolver {
-
-// Sends one DNS query and delivers the response or why there is none, always once, within a time
-// that the sender bounds. The callbacks of one Ask come one at a time, on any thread.
-using Ask = std::function<void(Bytes query, std::function<void(Result<Bytes>)> done)>;
 
 enum class Lookaside {
   no,
@@ -28,12 +25,15 @@ struct DiscoverySettings {
   Lookaside lookaside = Lookaside::no;
   // Thread-safe; asked only where lookaside says so.
   std::function<bool(const wire::Name&)> is_listed = [](const wire::Name&) { return false; };
+  // Whether names outside the zone are asked for as the names inside it that they have there,
+  // www.example.org as www.example.org.lookaside.<zone>: only those can be signed.
+  bool asks_inside_only = false;
   // Which addresses of the zone are connected to. A zone must not lead a browser into the client's
   // own machine (DNS rebinding), nor the relay into itself.
   std::function<bool(const SocketAddress&)> acceptable = [](const SocketAddress&) { return true; };
   // Runs an action later, on any thread, while the Discovery lives; without it stale answers are
   // given only when a question has failed.
-  std::function<void(std::chrono::milliseconds, std::function<void()>)> later;
+  Later later;
   std::size_t cached_names = 10'000;        // of each kind
   std::size_t questions_in_flight = 1'000;  // more are answered with an error
   std::size_t waiting_for_one = 10'000;     // callbacks that share one question
@@ -42,15 +42,15 @@ struct DiscoverySettings {
 // (hostname) -> what the authority says of it; (hostname, port) -> Candidates. Questions to the
 // authority are shared among those who ask the same at once, and cached for their TTL. Where an
 // older answer is at hand, nobody waits for more than 1.8 s (RFC 8767 section 5).
-// Thread-safe. A callback runs on the caller's thread when the answer is cached, otherwise on Ask's.
+// Thread-safe. A callback runs on the caller's thread when the answer is cached, otherwise on any.
 class Discovery {
  public:
   using SharedDescription = std::shared_ptr<const Description>;
   using SharedCandidates = std::shared_ptr<const std::vector<Candidate>>;
   enum class Freshness { cached, refreshed };
 
-  // `authority` and `clock` outlive this; so does this every question that it asked.
-  Discovery(DiscoverySettings settings, Ask authority, const Clock& clock);
+  // `clock` and what `authority` refers to outlive this; so does this every question that it asked.
+  Discovery(DiscoverySettings settings, AskZone authority, const Clock& clock);
 
   // Whether the authority is asked about `name` at all: at or below the zone, or looked aside.
   bool is_concerned(const wire::Name& name) const;
@@ -95,12 +95,15 @@ class Discovery {
   void settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<Value>> said);
   void ask(const wire::Name& name, wire::RRType type,
            std::function<void(Result<wire::Message>)> done);
-  void ask_description(const wire::Name& name);
+  // The name in the zone that stands for `name`; an error where it would be too long for a name.
+  Result<wire::Name> asked_name(const wire::Name& name) const;
+  Result<wire::Name> asked_owner(const wire::Name& canonical, ServicePort port) const;
+  void ask_description(const wire::Name& name, const wire::Name& asked);
   void ask_served(const wire::Name& name);
   void ask_missing_addresses(std::shared_ptr<ServedQuestion> question);
 
   const DiscoverySettings settings_;
-  const Ask authority_;
+  const AskZone authority_;
   const Clock& clock_;
   mutable std::mutex mutex_;  // guards the rest
   Kind<Description> descriptions_;

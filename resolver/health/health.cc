@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstHold{1000};
 constexpr std::chrono::milliseconds kLongestHold{300'000};
+constexpr std::chrono::milliseconds kSuspicion{500};
+constexpr std::chrono::milliseconds kOverdue{20}, kOverdueUnmeasured{100}, kLongestOverdue{1000};
 constexpr double kBandwidthGain = 0.5;  // of the best window of a connection that carried
 constexpr double kLongFlow = 300'000;   // so many octets; of shorter ones in proportion
 constexpr double kOtherPath = 1.7;
@@ -16,6 +18,17 @@ constexpr double kOtherPath = 1.7;
 Health after_attempt(Health health, SteadyTime now) {
   ++health.visits;
   health.used_at = now;
+  return health;
+}
+
+std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt) {
+  if (!rtt) return kOverdueUnmeasured;
+  return std::min(kOverdue + std::chrono::ceil<std::chrono::milliseconds>(2 * *rtt),
+                  kLongestOverdue);
+}
+
+Health after_overdue(Health health, SteadyTime now) {
+  health.suspected_until = now + kSuspicion;
   return health;
 }
 
@@ -29,6 +42,7 @@ Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now) {
     health.smoothed_rtt = changed ? (old + rtt) / 2 : (7 * old + rtt) / 8;
   }
   health.measured_at = now;
+  health.suspected_until = {};
   return health;
 }
 
@@ -57,13 +71,14 @@ Health after_probe(Health health, std::chrono::microseconds rtt, SteadyTime now)
 
 Health after_success(Health health, SteadyTime now) {
   health.consecutive_failures = 0;
-  health.held_until = {};
+  health.held_until = health.suspected_until = {};
   health.last_failure.clear();
   health.used_at = now;
   return health;
 }
 
 Health after_failure(Health health, std::string reason, SteadyTime now) {
+  if (now < health.held_until) return health;
   constexpr unsigned most_doublings = 9;
   const unsigned doublings = std::min(health.consecutive_failures, most_doublings);
   ++health.consecutive_failures;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -15,17 +16,26 @@ struct Health {
   std::optional<std::chrono::microseconds> smoothed_rtt;
   std::optional<double> bandwidth;  // octets a second, received from the peer
   unsigned consecutive_failures = 0;
-  SteadyTime held_until{};  // not chosen before, unless there is nobody else
+  SteadyTime held_until{};       // not chosen before, unless there is nobody else
+  SteadyTime suspected_until{};  // the same: an answer of its is overdue
   SteadyTime measured_at{};
   SteadyTime probed_at{};
   SteadyTime used_at{};
   std::string last_failure;
 
-  bool is_held(SteadyTime now) const { return now < held_until; }
+  SteadyTime avoided_until() const { return std::max(held_until, suspected_until); }
+  bool is_held(SteadyTime now) const { return now < avoided_until(); }
 };
 
 // A connection is about to be tried.
 Health after_attempt(Health health, SteadyTime now);
+
+// How long the peer may take to take a connection, before it is suspected of being dead.
+std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt);
+
+// The peer has not taken a connection for so long. Until it does or has failed, for 0.5 s at most,
+// others go elsewhere.
+Health after_overdue(Health health, SteadyTime now);
 
 // The peer took a connection whose round trip was `rtt`, or a living connection measured `rtt`.
 // RFC 6298's gain of 1/8, but 1/2 while the sample halves or doubles the estimate: the path changed.
@@ -45,7 +55,8 @@ Health after_probe(Health health, std::chrono::microseconds rtt, SteadyTime now)
 Health after_success(Health health, SteadyTime now);
 
 // The peer refused, stalled or broke off before its first octet. It is held down for 1 s, doubled
-// for each failure in a row, to 5 minutes at most.
+// for each failure in a row, to 5 minutes at most. What fails while it is held down was under way
+// before, or a last resort: it does not count.
 Health after_failure(Health health, std::string reason, SteadyTime now);
 
 }  // namespace mutua::resolver

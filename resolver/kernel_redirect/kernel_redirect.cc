@@ -4,25 +4,43 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <redirect.skel.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdarg>
 #include <ctime>
+#include <map>
 
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "resolver/kernel_redirect/ingress_program.h"
+#include "resolver/kernel_redirect/loopback_detour.h"
+#include "resolver/kernel_redirect/peer_interfaces.h"
 #include "resolver/kernel_redirect/redirect_maps.h"
 
 namespace mutua::resolver {
 
 struct KernelRedirect::Programs {
+  // The program that hears refusals on one interface.
+  struct Hearing {
+    std::optional<IngressProgram> program;  // none: it could not be attached
+    SteadyTime wanted_at;
+  };
+
   redirect_bpf* skeleton = nullptr;
   std::vector<bpf_link*> links;
   ring_buffer* failures = nullptr;
+  std::optional<PeerInterfaces> interfaces;
+  std::map<std::uint32_t, Hearing> hearing;  // by interface
+  std::optional<LoopbackDetour> detour;
+  std::atomic<std::uint64_t> handed_over{0};
 
   Programs() = default;
   Programs(const Programs&) = delete;
@@ -35,6 +53,8 @@ struct KernelRedirect::Programs {
 };
 
 namespace {
+
+constexpr std::chrono::seconds kUnusedHearing{60};
 
 // The library explains a program that the kernel refuses in hundreds of lines; the first says it.
 int log_library(libbpf_print_level level, const char* format, va_list arguments) {
@@ -61,6 +81,17 @@ Result<std::uint64_t> own_network_namespace() {
   return cookie;
 }
 
+// Tunnels have none.
+bool has_ethernet_header(std::uint32_t interface) {
+  ifreq request{};
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket || if_indextoname(interface, request.ifr_name) == nullptr ||
+      ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
+    return true;
+  return request.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
+         request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
+}
+
 mutua_endpoint endpoint_of(const SocketAddress& address) {
   mutua_endpoint endpoint{};
   const BytesView octets = address.address_octets();
@@ -71,13 +102,14 @@ mutua_endpoint endpoint_of(const SocketAddress& address) {
 }
 
 void describe_world(redirect_bpf& skeleton, const KernelRedirectSettings& settings,
-                    std::uint64_t network_namespace) {
+                    std::uint64_t network_namespace, bool hands_over_ipv6) {
   auto& constants = *skeleton.rodata;
   constants.netns_cookie = network_namespace;
   constants.pool_network = htonl(settings.pool.first.value);
   constants.pool_mask = htonl(~(settings.pool.size() - 1));
   constants.ticks_per_second = ticks_per_second();
   constants.has_ipv6 = settings.pool6 ? 1 : 0;
+  constants.hands_over_ipv6 = hands_over_ipv6 ? 1 : 0;
   if (settings.pool6) {
     std::memcpy(const_cast<__u32*>(constants.ipv6_prefix), settings.pool6->octets.data(),
                 settings.pool6->octets.size());
@@ -95,7 +127,16 @@ Result<std::unique_ptr<KernelRedirect>> KernelRedirect::create(
   auto programs = std::make_unique<Programs>();
   programs->skeleton = redirect_bpf__open();
   if (programs->skeleton == nullptr) return errno_error(errno, what + ": open the programs");
-  describe_world(*programs->skeleton, settings, TRY(own_network_namespace()));
+  programs->interfaces = TRY(PeerInterfaces::create());
+  if (settings.pool6) {
+    if (auto detour = LoopbackDetour::make()) {
+      programs->detour.emplace(std::move(*detour));
+    } else {
+      log::warning("kernel_redirect.ipv6_unavailable", {{"cause", detour.error().message()}});
+    }
+  }
+  describe_world(*programs->skeleton, settings, TRY(own_network_namespace()),
+                 programs->detour.has_value());
   if (const int problem = redirect_bpf__load(programs->skeleton); problem != 0)
     return errno_error(-problem, what + ": load the programs");
   const auto skip = [](void*, void*, std::size_t) { return 0; };
@@ -105,12 +146,14 @@ Result<std::unique_ptr<KernelRedirect>> KernelRedirect::create(
   const UniqueFd network(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, programs->skeleton->obj) {
+    if (bpf_program__type(program) == BPF_PROG_TYPE_SCHED_CLS) continue;  // see can_lead_to()
     const bool of_namespace = bpf_program__type(program) == BPF_PROG_TYPE_SK_LOOKUP;
     bpf_link* link = of_namespace ? bpf_program__attach_netns(program, network.get())
                                   : bpf_program__attach_cgroup(program, cgroup.get());
     if (link == nullptr) return errno_error(errno, what + ": attach " + bpf_program__name(program));
     programs->links.push_back(link);
   }
+  IngressProgram::sweep();
   return std::unique_ptr<KernelRedirect>(new KernelRedirect(std::move(programs)));
 }
 
@@ -120,13 +163,78 @@ KernelRedirect::~KernelRedirect() = default;
 
 Result<void> KernelRedirect::bring_to(const Relay::Gates& gates) {
   const int map = bpf_map__fd(programs_->skeleton->maps.gates);
-  const std::array<std::uint64_t, 2> sockets = {static_cast<std::uint64_t>(gates.ipv4),
-                                                static_cast<std::uint64_t>(gates.ipv6)};
-  for (std::uint32_t i = 0; i < sockets.size(); ++i) {
-    if (bpf_map_update_elem(map, &i, &sockets[i], BPF_ANY) != 0)
+  const std::array<std::pair<std::uint32_t, int>, MUTUA_GATES> sockets = {{
+      {MUTUA_GATE_IPV4, gates.ipv4},
+      {MUTUA_GATE_IPV6, gates.ipv6},
+      {MUTUA_GATE_HANDED_IPV4, gates.handed_ipv4},
+      {MUTUA_GATE_HANDED_IPV6, gates.handed_ipv6},
+  }};
+  for (const auto& [gate, socket] : sockets) {
+    const auto value = static_cast<std::uint64_t>(socket);
+    if (bpf_map_update_elem(map, &gate, &value, BPF_ANY) != 0)
       return errno_error(errno, "bring connections to the relay");
   }
   return {};
+}
+
+void KernelRedirect::refresh() {
+  auto& hearing = programs_->hearing;
+  const bool changed = programs_->interfaces->refresh();
+  const SteadyTime now = std::chrono::steady_clock::now();
+  for (auto one = hearing.begin(); one != hearing.end();) {
+    std::array<char, IF_NAMESIZE> name{};
+    const bool is_gone = changed && if_indextoname(one->first, name.data()) == nullptr;
+    // What could not be attached is tried again when something is different.
+    const bool again = changed && !one->second.program;
+    if (is_gone || again || now - one->second.wanted_at > kUnusedHearing) {
+      one = hearing.erase(one);
+    } else {
+      ++one;
+    }
+  }
+}
+
+bool KernelRedirect::can_lead_to(const SocketAddress& peer) {
+  if (peer.family() == AF_INET6 && !programs_->detour) return false;
+  const auto interface = programs_->interfaces->to(peer);
+  if (!interface) return false;
+  auto [one, is_new] = programs_->hearing.try_emplace(*interface);
+  one->second.wanted_at = std::chrono::steady_clock::now();
+  if (is_new) {
+    const auto& found = programs_->skeleton->progs;
+    auto attached = IngressProgram::attach(
+        bpf_program__fd(has_ethernet_header(*interface) ? found.refused_ethernet
+                                                        : found.refused_bare),
+        *interface);
+    if (attached) {
+      one->second.program.emplace(std::move(*attached));
+    } else {
+      log::warning("kernel_redirect.deaf", {{"cause", attached.error().message()}});
+    }
+  }
+  return one->second.program.has_value();
+}
+
+std::optional<SocketAddress> KernelRedirect::meant(const SocketAddress& client,
+                                                   const SocketAddress& peer) {
+  const mutua_flow flow{endpoint_of(client), endpoint_of(peer)};
+  mutua_service_key service{};
+  if (bpf_map_lookup_and_delete_elem(bpf_map__fd(programs_->skeleton->maps.handed_over), &flow,
+                                     &service) != 0)
+    return std::nullopt;
+  ++programs_->handed_over;
+  return Ipv4{ntohl(service.address)}.with_port(ntohs(service.port));
+}
+
+ConnectRedirect::Cover KernelRedirect::cover() const {
+  Cover cover;
+  cover.handed_over = programs_->handed_over;
+  for (const auto& [interface, hearing] : programs_->hearing) {
+    std::array<char, IF_NAMESIZE> name{};
+    if (hearing.program && if_indextoname(interface, name.data()) != nullptr)
+      cover.interfaces.emplace_back(name.data());
+  }
+  return cover;
 }
 
 Result<void> KernelRedirect::serve(Ipv4 synthetic, std::uint16_t port) {
@@ -157,6 +265,7 @@ Result<void> KernelRedirect::lead(Ipv4 synthetic, std::uint16_t port,
   for (std::size_t i = 0; i < service.peer_count; ++i) {
     service.peers[i].endpoint = endpoint_of(ways[i].peer);
     service.peers[i].syn_timeout_ms = static_cast<std::uint32_t>(ways[i].syn_timeout.count());
+    service.peers[i].overdue_ms = static_cast<std::uint32_t>(ways[i].overdue.count());
   }
   if (bpf_map_update_elem(map, &key, &service, BPF_ANY) == 0) return {};
   return errno_error(errno, "redirect " + synthetic.with_port(port).to_text());

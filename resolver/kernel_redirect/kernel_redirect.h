@@ -16,10 +16,11 @@ struct KernelRedirectSettings {
   std::optional<Ipv6Prefix> pool6;
 };
 
-// ConnectRedirect in the kernel: the programs of redirect.bpf.c, attached to a cgroup. Programs of
-// that cgroup which live in another network namespace than this process are left alone; connections
-// that nobody leads come to the relay's gates in the whole network namespace. Nothing is
-// pinned: what is attached ends with the object, and with the process, however that ends.
+// ConnectRedirect in the kernel: the programs of redirect.bpf.c, attached to a cgroup and to the
+// interfaces that peers are reached by. Programs of that cgroup which live in another network
+// namespace than this process are left alone; connections that nobody leads come to the relay's gates
+// in the whole network namespace. Nothing is pinned: what is attached ends with the object, and with
+// the process, however that ends (but see IngressProgram and LoopbackDetour).
 // Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and the second version of cgroups.
 class KernelRedirect final : public ConnectRedirect {
  public:
@@ -31,6 +32,12 @@ class KernelRedirect final : public ConnectRedirect {
 
   // Where connections of serve() come to; `gates` stay open as long as the redirect.
   Result<void> bring_to(const Relay::Gates& gates);
+
+  void refresh() override;
+  bool can_lead_to(const SocketAddress& peer) override;
+  std::optional<SocketAddress> meant(const SocketAddress& client,
+                                     const SocketAddress& peer) override;
+  Cover cover() const override;
 
   Result<void> serve(Ipv4 synthetic, std::uint16_t port) override;
   void stop_serving(Ipv4 synthetic, std::uint16_t port) override;

@@ -5,15 +5,27 @@
  *   getpeername4/6  the peer -> the synthetic address, as the program knows it
  *   sk_lookup       what is not led to a peer comes to the relay, which needs no socket on the address,
  *                   whoever has the port on all addresses; of this network namespace, not of a cgroup
- *   sockops         short time-outs for the first packets; a peer that refuses, or lets the first one
- *                   time out, is held down for everybody at once; the round-trip time when a
- *                   connection ends
+ *   sockops         a short time-out for the first SYN. When it passes, the connection is handed over to
+ *                   the relay, unseen by its program: the socket is bound to the loopback interface, so
+ *                   that its second SYN, still for the peer's address, comes to this machine, where
+ *                   sk_lookup has it answered by the relay in the peer's name. The peer is held down for
+ *                   everybody at once. The round-trip time when a connection ends
+ *   tc              on the interfaces that peers are reached by: a reset that answers such a SYN is made
+ *                   one that TCP does not believe, which makes it repeat the SYN at once (two ticks):
+ *                   tcp_rcv_synsent_state_process(), "Previous FIN/ACK or RST/ACK might be ignored".
+ *                   ICMP that would end the connection is dropped. No other packet is changed
  *
  * Attached to a cgroup, hence the programs of other network namespaces come by too: the resolver's
  * relay does not reach them, so they are left alone. */
 
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -24,7 +36,16 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define IPPROTO_ICMP 1
+#define IPPROTO_ICMPV6 58
+#define ICMP_DEST_UNREACH 3
+#define ICMP_FRAG_NEEDED 4
+#define ICMPV6_DEST_UNREACH 1
 #define TCP_SYNCNT 7
+#define SOL_SOCKET 1
+#define SO_BINDTOIFINDEX 62
+#define LOOPBACK_INTERFACE 1 /* in every network namespace */
+#define SUSPICION_NANOSECONDS 1000000000ull
 #define HOLD_NANOSECONDS 1000000000ull /* until the resolver has heard of it and decides */
 
 /* Set before the programs are loaded. */
@@ -33,6 +54,7 @@ const volatile __u32 pool_network, pool_mask; /* network order */
 const volatile __u32 has_ipv6;                /* a flag: the C++ side knows no _Bool */
 const volatile __u32 ipv6_prefix[3];
 const volatile __u32 ticks_per_second; /* of the kernel's timers */
+const volatile __u32 hands_over_ipv6;  /* a flag: the loopback interface takes any IPv6 address */
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -61,10 +83,17 @@ struct {
   __uint(max_entries, 4096);
 } failures SEC(".maps");
 
-/* The relay's listening sockets: 0 for IPv4, 1 for IPv6. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 8192);
+  __type(key, struct mutua_flow);
+  __type(value, struct mutua_service_key);
+} handed_over SEC(".maps");
+
+/* The relay's listening sockets: enum mutua_gate. */
 struct {
   __uint(type, BPF_MAP_TYPE_SOCKMAP);
-  __uint(max_entries, 2);
+  __uint(max_entries, MUTUA_GATES);
   __type(key, __u32);
   __type(value, __u64);
 } gates SEC(".maps");
@@ -85,9 +114,24 @@ struct tcp_sock {
   unsigned int srtt_us;
 } __attribute__((preserve_access_index));
 
-static __always_inline bool is_held(const struct mutua_endpoint* peer, __u64 now) {
-  const struct mutua_peer_state* state = bpf_map_lookup_elem(&peers, peer);
-  return state != NULL && now < state->held_until;
+/* The kernel takes reads of a context in words only; the compiler would like to join two of them. */
+#define WORD(field) (*(const volatile __u32*)&(field))
+
+static __always_inline struct mutua_peer_state* state_of(const struct mutua_endpoint* peer) {
+  struct mutua_peer_state* state = bpf_map_lookup_elem(&peers, peer);
+  if (state != NULL) return state;
+  const struct mutua_peer_state fresh = {};
+  bpf_map_update_elem(&peers, peer, &fresh, BPF_NOEXIST);
+  return bpf_map_lookup_elem(&peers, peer);
+}
+
+/* A SYN is under way to the peer, and its answer overdue. What nobody has seen the end of is forgotten:
+ * its program may have given up by itself. */
+static __always_inline bool is_suspect(const struct mutua_peer_state* state, __u64 now,
+                                       __u32 overdue_ms) {
+  const __u64 asked_at = state->asked_at;
+  return asked_at != 0 && now - asked_at > overdue_ms * 1000000ull &&
+         now - asked_at < SUSPICION_NANOSECONDS;
 }
 
 /* The peer for a connection to (ipv4, port) whose socket takes addresses of `family`; remembered with
@@ -101,13 +145,19 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
   for (__u32 i = 0; i < MUTUA_MOST_PEERS; ++i) {
     if (i >= service->peer_count) return NULL;
     if (service->peers[i].endpoint.family != family) continue;
-    if (is_held(&service->peers[i].endpoint, now)) continue;
+    struct mutua_peer_state* state = state_of(&service->peers[i].endpoint);
+    if (state == NULL) return NULL;
+    if (now < state->held_until || is_suspect(state, now, service->peers[i].overdue_ms)) continue;
     struct mutua_origin* origin =
         bpf_sk_storage_get(&origins, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
     if (origin == NULL) return NULL;
     service->used_at = now;
+    if (state->asked_at == 0 || now - state->asked_at >= SUSPICION_NANOSECONDS)
+      state->asked_at = now;
     origin->peer = service->peers[i].endpoint;
+    origin->service = key;
     origin->syn_timeout_ms = service->peers[i].syn_timeout_ms;
+    origin->handed_over = 0;
     origin->synthetic.port = key.port;
     return origin;
   }
@@ -201,49 +251,86 @@ int getpeername6(struct bpf_sock_addr* ctx) {
   return 1;
 }
 
-static __always_inline struct mutua_peer_state* state_of(const struct mutua_endpoint* peer) {
-  struct mutua_peer_state* state = bpf_map_lookup_elem(&peers, peer);
-  if (state != NULL) return state;
-  const struct mutua_peer_state fresh = {};
-  bpf_map_update_elem(&peers, peer, &fresh, BPF_NOEXIST);
-  return bpf_map_lookup_elem(&peers, peer);
-}
-
-/* The first SYN has had no answer in time: until it is known why, nobody else waits for this peer. */
-static __always_inline void note_silence(const struct mutua_origin* origin) {
+/* Nobody else is led to this peer until the resolver, which this wakes, has decided. */
+static __always_inline void note_failure(const struct mutua_origin* origin) {
   struct mutua_peer_state* state = state_of(&origin->peer);
-  if (state != NULL) state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
+  if (state == NULL) return;
+  state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
+  state->asked_at = 0;
+  __sync_fetch_and_add(&state->failures, 1);
+  const __u8 one = 1; /* a full buffer has woken it already */
+  bpf_ringbuf_output(&failures, (void*)&one, sizeof one, 0);
 }
 
 /* A connection has come from one state of TCP to another. */
 static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
                                       const struct mutua_origin* origin) {
+  if (origin->handed_over) return; /* nothing that the peer did */
   const __u32 old_state = ctx->args[0], new_state = ctx->args[1];
   const bool never_began = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_CLOSE;
   const bool begins = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_ESTABLISHED;
   const bool ends = old_state == BPF_TCP_ESTABLISHED;
   if (begins) {
-    /* Late, but it has answered: see note_silence(). */
-    struct mutua_peer_state* late = bpf_map_lookup_elem(&peers, &origin->peer);
-    if (late != NULL && late->held_until != 0) late->held_until = 0;
+    struct mutua_peer_state* alive = bpf_map_lookup_elem(&peers, &origin->peer);
+    if (alive == NULL) return;
+    if (alive->asked_at != 0) alive->asked_at = 0;
+    /* Late, but it has answered: its second SYN is the relay's only where that could be. */
+    if (alive->held_until != 0) alive->held_until = 0;
     return;
   }
   if (!never_began && !ends) return;
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
   if (tcp == NULL) return;
-  /* No error: the program has given up by itself, which says nothing about the peer. */
-  if (never_began && ((struct sock*)tcp)->sk_err == 0) return;
+  if (never_began) {
+    /* No error: the program has given up by itself, which says nothing about the peer. */
+    if (((struct sock*)tcp)->sk_err != 0) note_failure(origin);
+    return;
+  }
   struct mutua_peer_state* state = state_of(&origin->peer);
   if (state == NULL) return;
-  if (never_began) {
-    state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
-    __sync_fetch_and_add(&state->failures, 1);
-    const __u8 one = 1; /* a full buffer has woken it already */
-    bpf_ringbuf_output(&failures, (void*)&one, sizeof one, 0);
+  state->rtt_us = tcp->srtt_us >> 3;
+  __sync_fetch_and_add(&state->closes, 1);
+}
+
+/* A socket that its program has bound to an interface would not reach the relay. */
+static __always_inline bool may_be_handed_over(const struct mutua_origin* origin,
+                                               const struct bpf_sock* socket) {
+  return !origin->handed_over && socket->bound_dev_if == 0 &&
+         (origin->peer.family == AF_INET || hands_over_ipv6);
+}
+
+static __always_inline bool hand_over(struct bpf_sock_ops* ctx, struct mutua_origin* origin) {
+  struct mutua_flow flow = {.peer = origin->peer};
+  flow.client.family = origin->peer.family;
+  flow.client.port = bpf_htons((__u16)ctx->local_port);
+  if (origin->peer.family == AF_INET) {
+    const __u32 local = ctx->local_ip4;
+    __builtin_memcpy(flow.client.address, &local, 4);
   } else {
-    state->rtt_us = tcp->srtt_us >> 3;
-    __sync_fetch_and_add(&state->closes, 1);
+    const __u32 local[4] = {WORD(ctx->local_ip6[0]), WORD(ctx->local_ip6[1]),
+                            WORD(ctx->local_ip6[2]), WORD(ctx->local_ip6[3])};
+    __builtin_memcpy(flow.client.address, local, 16);
   }
+  if (bpf_map_update_elem(&handed_over, &flow, &origin->service, BPF_ANY) != 0) return false;
+  int loopback = LOOPBACK_INTERFACE;
+  if (bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTOIFINDEX, &loopback, sizeof loopback) != 0) {
+    bpf_map_delete_elem(&handed_over, &flow);
+    return false;
+  }
+  origin->handed_over = 1;
+  return true;
+}
+
+/* The first SYN has had no answer in time, or was refused; the second one is about to be sent. */
+static __always_inline void give_up_on(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
+                                       struct mutua_origin* origin) {
+  if (origin->handed_over) return;
+  if (may_be_handed_over(origin, socket) && hand_over(ctx, origin)) return note_failure(origin);
+  /* The program will see it, and not later than needs be. Until then nobody else waits for the peer. */
+  int one_more = 1;
+  bpf_setsockopt(ctx, IPPROTO_TCP, TCP_SYNCNT, &one_more, sizeof one_more);
+  struct mutua_peer_state* state = state_of(&origin->peer);
+  if (state != NULL) state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
 }
 
 SEC("sockops")
@@ -254,43 +341,196 @@ int watch(struct bpf_sock_ops* ctx) {
     return 1;
   struct bpf_sock* socket = ctx->sk;
   if (socket == NULL) return 1;
-  const struct mutua_origin* origin = bpf_sk_storage_get(&origins, socket, NULL, 0);
+  struct mutua_origin* origin = bpf_sk_storage_get(&origins, socket, NULL, 0);
   if (origin == NULL) return 1;
   if (op == BPF_SOCK_OPS_TIMEOUT_INIT) {
     if (ticks_per_second != 0) ctx->reply = (int)(origin->syn_timeout_ms * ticks_per_second / 1000);
   } else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-    int one_more = 1;
-    bpf_setsockopt(ctx, IPPROTO_TCP, TCP_SYNCNT, &one_more, sizeof one_more);
     bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
   } else if (op == BPF_SOCK_OPS_RTO_CB) {
-    if (ctx->state == BPF_TCP_SYN_SENT) note_silence(origin);
+    if (ctx->state == BPF_TCP_SYN_SENT) give_up_on(ctx, socket, origin);
   } else {
     note_step(ctx, socket, origin);
   }
   return 1;
 }
 
+/* ---- what comes to the relay ------------------------------------------------------------------- */
+
+static __always_inline void assign(struct bpf_sk_lookup* ctx, __u32 gate) {
+  struct bpf_sock* relay = bpf_map_lookup_elem(&gates, &gate);
+  if (relay == NULL) return;
+  bpf_sk_assign(ctx, relay, 0);
+  bpf_sk_release(relay);
+}
+
+/* Not for a synthetic address: a peer's, perhaps, in whose place the relay answers. */
+static __always_inline void bring_handed_over(struct bpf_sk_lookup* ctx) {
+  if (ctx->ingress_ifindex != LOOPBACK_INTERFACE) return;
+  struct mutua_flow flow = {};
+  flow.client.family = flow.peer.family = (__u16)ctx->family;
+  flow.client.port = ctx->remote_port;
+  flow.peer.port = bpf_htons((__u16)ctx->local_port);
+  if (ctx->family == AF_INET) {
+    const __u32 client = ctx->remote_ip4, peer = ctx->local_ip4;
+    __builtin_memcpy(flow.client.address, &client, 4);
+    __builtin_memcpy(flow.peer.address, &peer, 4);
+  } else {
+    const __u32 client[4] = {WORD(ctx->remote_ip6[0]), WORD(ctx->remote_ip6[1]),
+                             WORD(ctx->remote_ip6[2]), WORD(ctx->remote_ip6[3])};
+    const __u32 peer[4] = {WORD(ctx->local_ip6[0]), WORD(ctx->local_ip6[1]),
+                           WORD(ctx->local_ip6[2]), WORD(ctx->local_ip6[3])};
+    __builtin_memcpy(flow.client.address, client, 16);
+    __builtin_memcpy(flow.peer.address, peer, 16);
+  }
+  if (bpf_map_lookup_elem(&handed_over, &flow) == NULL) return;
+  assign(ctx, ctx->family == AF_INET ? MUTUA_GATE_HANDED_IPV4 : MUTUA_GATE_HANDED_IPV6);
+}
+
 SEC("sk_lookup")
 int bring(struct bpf_sk_lookup* ctx) {
   if (ctx->protocol != IPPROTO_TCP) return SK_PASS;
-  __u32 ipv4 = 0, gate = 0;
+  __u32 ipv4 = 0;
+  bool is_synthetic;
   if (ctx->family == AF_INET) {
     ipv4 = ctx->local_ip4;
+    is_synthetic = true;
   } else {
-    if (!has_ipv6 || ctx->local_ip6[0] != ipv6_prefix[0] || ctx->local_ip6[1] != ipv6_prefix[1] ||
-        ctx->local_ip6[2] != ipv6_prefix[2])
-      return SK_PASS;
     ipv4 = ctx->local_ip6[3];
-    gate = 1;
+    is_synthetic = has_ipv6 && ctx->local_ip6[0] == ipv6_prefix[0] &&
+                   ctx->local_ip6[1] == ipv6_prefix[1] && ctx->local_ip6[2] == ipv6_prefix[2];
   }
-  if ((ipv4 & pool_mask) != pool_network) return SK_PASS;
+  if (!is_synthetic || (ipv4 & pool_mask) != pool_network) {
+    bring_handed_over(ctx);
+    return SK_PASS;
+  }
   const struct mutua_service_key key = {.address = ipv4, .port = bpf_htons((__u16)ctx->local_port)};
   if (bpf_map_lookup_elem(&places, &key) == NULL) return SK_PASS;
-  struct bpf_sock* relay = bpf_map_lookup_elem(&gates, &gate);
-  if (relay == NULL) return SK_PASS;
-  bpf_sk_assign(ctx, relay, 0);
-  bpf_sk_release(relay);
+  assign(ctx, ctx->family == AF_INET ? MUTUA_GATE_IPV4 : MUTUA_GATE_IPV6);
   return SK_PASS;
 }
+
+/* ---- refusals ---------------------------------------------------------------------------------- */
+
+/* Whether the connection of `tuple` (remote end first) is one of ours that waits for its peer's first
+ * answer, and can do without it. */
+static __always_inline bool is_waiting(struct __sk_buff* skb, struct bpf_sock_tuple* tuple,
+                                       __u32 size) {
+  struct bpf_sock* socket = bpf_sk_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+  if (socket == NULL) return false;
+  bool waiting = false;
+  if (socket->state == BPF_TCP_SYN_SENT) {
+    const struct mutua_origin* origin = bpf_sk_storage_get(&origins, socket, NULL, 0);
+    waiting = origin != NULL && may_be_handed_over(origin, socket);
+  }
+  bpf_sk_release(socket);
+  return waiting;
+}
+
+/* A number that no SYN can have asked for: see the top. */
+static __always_inline void make_unbelievable(struct __sk_buff* skb, __u32 tcp_offset,
+                                              __u32 acknowledged) {
+  const __u32 other = bpf_htonl(bpf_ntohl(acknowledged) - (1u << 30));
+  bpf_l4_csum_replace(skb, tcp_offset + offsetof(struct tcphdr, check), acknowledged, other,
+                      sizeof other);
+  bpf_skb_store_bytes(skb, tcp_offset + offsetof(struct tcphdr, ack_seq), &other, sizeof other, 0);
+}
+
+static __always_inline int hear_ipv4(struct __sk_buff* skb, __u32 offset) {
+  const __u32 tcp_offset = offset + sizeof(struct iphdr), inner_offset = tcp_offset + 8;
+  void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
+  if (data + tcp_offset + sizeof(struct tcphdr) > end) {
+    if (bpf_skb_pull_data(skb, tcp_offset + sizeof(struct tcphdr)) != 0) return TC_ACT_UNSPEC;
+    data = (void*)(long)skb->data;
+    end = (void*)(long)skb->data_end;
+    if (data + tcp_offset + sizeof(struct tcphdr) > end) return TC_ACT_UNSPEC;
+  }
+  const struct iphdr* ip = data + offset;
+  struct bpf_sock_tuple tuple = {};
+  if (ip->ihl != 5) return TC_ACT_UNSPEC;
+  if (ip->protocol == IPPROTO_TCP) {
+    const struct tcphdr* tcp = data + tcp_offset;
+    if (!tcp->rst || !tcp->ack) return TC_ACT_UNSPEC;
+    const __u32 acknowledged = tcp->ack_seq;
+    tuple.ipv4.saddr = ip->saddr;
+    tuple.ipv4.daddr = ip->daddr;
+    tuple.ipv4.sport = tcp->source;
+    tuple.ipv4.dport = tcp->dest;
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv4)) make_unbelievable(skb, tcp_offset, acknowledged);
+  } else if (ip->protocol == IPPROTO_ICMP) {
+    const __u8* icmp = data + tcp_offset;
+    if (icmp[0] != ICMP_DEST_UNREACH || icmp[1] == ICMP_FRAG_NEEDED) return TC_ACT_UNSPEC;
+    if (data + inner_offset + sizeof(struct iphdr) + 4 > end) {
+      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct iphdr) + 4) != 0) return TC_ACT_UNSPEC;
+      data = (void*)(long)skb->data;
+      end = (void*)(long)skb->data_end;
+      if (data + inner_offset + sizeof(struct iphdr) + 4 > end) return TC_ACT_UNSPEC;
+    }
+    const struct iphdr* sent = data + inner_offset;
+    if (sent->ihl != 5 || sent->protocol != IPPROTO_TCP) return TC_ACT_UNSPEC;
+    const __be16* ports = data + inner_offset + sizeof(struct iphdr);
+    tuple.ipv4.saddr = sent->daddr;
+    tuple.ipv4.daddr = sent->saddr;
+    tuple.ipv4.sport = ports[1];
+    tuple.ipv4.dport = ports[0];
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv4)) return TC_ACT_SHOT;
+  }
+  return TC_ACT_UNSPEC;
+}
+
+static __always_inline int hear_ipv6(struct __sk_buff* skb, __u32 offset) {
+  const __u32 tcp_offset = offset + sizeof(struct ipv6hdr), inner_offset = tcp_offset + 8;
+  void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
+  if (data + tcp_offset + sizeof(struct tcphdr) > end) {
+    if (bpf_skb_pull_data(skb, tcp_offset + sizeof(struct tcphdr)) != 0) return TC_ACT_UNSPEC;
+    data = (void*)(long)skb->data;
+    end = (void*)(long)skb->data_end;
+    if (data + tcp_offset + sizeof(struct tcphdr) > end) return TC_ACT_UNSPEC;
+  }
+  const struct ipv6hdr* ip = data + offset;
+  struct bpf_sock_tuple tuple = {};
+  if (ip->nexthdr == IPPROTO_TCP) {
+    const struct tcphdr* tcp = data + tcp_offset;
+    if (!tcp->rst || !tcp->ack) return TC_ACT_UNSPEC;
+    const __u32 acknowledged = tcp->ack_seq;
+    __builtin_memcpy(tuple.ipv6.saddr, &ip->saddr, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, &ip->daddr, 16);
+    tuple.ipv6.sport = tcp->source;
+    tuple.ipv6.dport = tcp->dest;
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv6)) make_unbelievable(skb, tcp_offset, acknowledged);
+  } else if (ip->nexthdr == IPPROTO_ICMPV6) {
+    const __u8* icmp = data + tcp_offset;
+    if (icmp[0] != ICMPV6_DEST_UNREACH) return TC_ACT_UNSPEC;
+    if (data + inner_offset + sizeof(struct ipv6hdr) + 4 > end) {
+      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct ipv6hdr) + 4) != 0)
+        return TC_ACT_UNSPEC;
+      data = (void*)(long)skb->data;
+      end = (void*)(long)skb->data_end;
+      if (data + inner_offset + sizeof(struct ipv6hdr) + 4 > end) return TC_ACT_UNSPEC;
+    }
+    const struct ipv6hdr* sent = data + inner_offset;
+    if (sent->nexthdr != IPPROTO_TCP) return TC_ACT_UNSPEC;
+    const __be16* ports = data + inner_offset + sizeof(struct ipv6hdr);
+    __builtin_memcpy(tuple.ipv6.saddr, &sent->daddr, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, &sent->saddr, 16);
+    tuple.ipv6.sport = ports[1];
+    tuple.ipv6.dport = ports[0];
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv6)) return TC_ACT_SHOT;
+  }
+  return TC_ACT_UNSPEC;
+}
+
+static __always_inline int hear(struct __sk_buff* skb, __u32 offset) {
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return hear_ipv4(skb, offset);
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return hear_ipv6(skb, offset);
+  return TC_ACT_UNSPEC;
+}
+
+/* On interfaces whose packets have an Ethernet header, and on those without (tunnels). */
+SEC("tc")
+int refused_ethernet(struct __sk_buff* skb) { return hear(skb, sizeof(struct ethhdr)); }
+
+SEC("tc")
+int refused_bare(struct __sk_buff* skb) { return hear(skb, 0); }
 
 char _license[] SEC("license") = "GPL";

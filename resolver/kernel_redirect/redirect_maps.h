@@ -29,13 +29,15 @@ struct mutua_service {
   __u32 unused;
   struct {
     struct mutua_endpoint endpoint;
-    __u32 syn_timeout_ms;    /* of the first SYN; the second and last is given twice as long */
+    __u32 syn_timeout_ms;    /* of the first SYN; the second one goes to the relay */
+    __u32 overdue_ms;        /* a SYN without an answer for so long makes others avoid the peer */
   } peers[MUTUA_MOST_PEERS]; /* the best first */
 };
 
 /* Written by the kernel's side when a connection ends: what became of a peer. */
 struct mutua_peer_state {
   __u64 held_until;
+  __u64 asked_at; /* the oldest SYN since its latest answer; 0: none is under way */
   __u32 failures; /* connections that it refused or did not answer */
   __u32 closes;   /* connections that ended after they were established */
   __u32 rtt_us;   /* of the one that ended last */
@@ -45,7 +47,23 @@ struct mutua_peer_state {
 /* Of one socket: where its program believes that it is connected to, and where it is. */
 struct mutua_origin {
   struct mutua_endpoint synthetic, peer;
+  struct mutua_service_key service;
   __u32 syn_timeout_ms;
+  __u32 handed_over; /* a flag: `peer` did not answer, the relay has taken its place */
+};
+
+/* A connection that was handed over to the relay: its two ends, as its packets name them. */
+struct mutua_flow {
+  struct mutua_endpoint client, peer;
+};
+
+/* The relay's listening sockets. */
+enum mutua_gate {
+  MUTUA_GATE_IPV4,        /* for synthetic addresses */
+  MUTUA_GATE_IPV6,
+  MUTUA_GATE_HANDED_IPV4, /* for connections that were handed over */
+  MUTUA_GATE_HANDED_IPV6,
+  MUTUA_GATES,
 };
 
 #endif

@@ -47,6 +47,40 @@ json::object to_json(const ExplainedCandidate& explained) {
   return object;
 }
 
+json::array to_json(const std::vector<Authorities::Standing>& standings) {
+  using State = Authorities::Standing::State;
+  json::array list;
+  for (const auto& one : standings) {
+    json::object object{{"address", one.address.to_text()},
+                        {"standing", one.state == State::answers ? "answers"
+                                     : one.state == State::away  ? "away"
+                                                                 : "untried"}};
+    if (one.rtt) object["rtt_ms"] = milliseconds(*one.rtt);
+    if (!one.last_failure.empty()) object["last_failure"] = one.last_failure;
+    list.emplace_back(std::move(object));
+  }
+  return list;
+}
+
+// What is trusted, and what follows from it.
+void add_trust(json::object& status, const ZoneClient& zone) {
+  status["validates"] = zone.validates();
+  if (!zone.validates()) return;
+  const auto known = zone.key_status();
+  status["proven_answers"] = known.answers;
+  status["refused_answers"] = known.refused;
+  json::array keys;
+  if (known.keys) {
+    for (const ZoneKeys::Key& key : known.keys->all()) {
+      keys.emplace_back(json::object{{"tag", key.tag},
+                                     {"algorithm", static_cast<unsigned>(key.key.algorithm())},
+                                     {"trust_anchor", key.is_anchored}});
+    }
+  }
+  status["zone_keys"] = std::move(keys);
+  if (!known.last_flaw.empty()) status["zone_keys_missing"] = known.last_flaw;
+}
+
 }  // namespace
 
 Result<json::object> ControlCommands::handle(const json::object& request) {
@@ -104,15 +138,19 @@ Result<json::object> ControlCommands::status() {
   struct OnLoop {
     Names::Counts names;
     std::size_t services_in_kernel;
+    ConnectRedirect::Cover cover;
   };
-  const auto [names, services_in_kernel] = TRY(wait_for<OnLoop>("status", [&](auto done) {
+  const auto [names, services_in_kernel, cover] = TRY(wait_for<OnLoop>("status", [&](auto done) {
     parts_.loop.post([this, done] {
-      done(OnLoop{parts_.names.counts(), parts_.routes ? parts_.routes->count() : 0});
+      done(OnLoop{parts_.names.counts(), parts_.routes ? parts_.routes->count() : 0,
+                  parts_.routes ? parts_.routes->cover() : ConnectRedirect::Cover{}});
     });
   }));
   const auto counts = parts_.discovery.counts();
-  return json::object{{"redirect", parts_.routes ? "kernel" : "relay"},
+  json::object status{{"redirect", parts_.routes ? "kernel" : "relay"},
                       {"services_in_kernel", services_in_kernel},
+                      {"handed_over", cover.handed_over},
+                      {"interfaces", json::array(cover.interfaces.begin(), cover.interfaces.end())},
                       {"names", names.names},
                       {"listeners", names.listeners},
                       {"connections", parts_.relay.connection_count()},
@@ -120,11 +158,15 @@ Result<json::object> ControlCommands::status() {
                       {"cached_descriptions", counts.descriptions},
                       {"cached_lists", counts.lists},
                       {"questions", counts.questions},
-                      {"failed_questions", counts.failures}};
+                      {"failed_questions", counts.failures},
+                      {"authorities", to_json(parts_.authorities.standings())}};
+  add_trust(status, parts_.zone);
+  return status;
 }
 
 Result<json::object> ControlCommands::flush() {
   parts_.discovery.flush();
+  parts_.zone.forget_keys();
   parts_.health.clear();
   return json::object{};
 }

@@ -3,6 +3,8 @@
 #include <boost/json/object.hpp>
 
 #include "base/result.h"
+#include "resolver/authorities/authorities.h"
+#include "resolver/authorities/zone_client.h"
 #include "resolver/discovery/discovery.h"
 #include "resolver/event_loop/event_loop.h"
 #include "resolver/redirect/relay.h"
@@ -18,15 +20,23 @@ namespace mutua::resolver {
 //          "target","priority","weight","standing":"unvisited|measured|held","why","visits",
 //          "rtt_ms","bandwidth_mbit_s","predicted_ms","consecutive_failures","last_failure"}…]}
 //      the best candidate first; what was not measured is left out. A lookup is no visit.
-//   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","names","listeners","connections","peers","cached_descriptions",
-//                            "cached_lists","questions","failed_questions"}
-//   {"command":"flush"}  -> {} ; forgets the cached lists and what was measured.
+//   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","handed_over",
+//          "interfaces":["eth0"…],"names","listeners","connections","peers","cached_descriptions",
+//          "cached_lists","questions","failed_questions","authorities":[{"address",
+//          "standing":"answers|away|untried","rtt_ms","last_failure"}…],"validates",
+//          "proven_answers","refused_answers","zone_keys":[{"tag","algorithm","trust_anchor"}…],
+//          "zone_keys_missing"}
+//      "handed_over": connections that the kernel led to a peer which did not answer, and then to the
+//      relay; "interfaces": those whose refusals are hidden.
+//   {"command":"flush"}  -> {} ; forgets the cached lists, the zone's keys, and what was measured.
 // handle() is called on any thread and waits at most 10 s for the loop.
 class ControlCommands {
  public:
   // All outlive the commands.
   struct Parts {
     EventLoop& loop;
+    const Authorities& authorities;
+    ZoneClient& zone;
     Discovery& discovery;
     HealthTable& health;
     Chooser& chooser;

@@ -90,6 +90,31 @@ Bytes answer_error(const Message& query, Rcode rcode) {
   return response_to(query, rcode).to_wire();
 }
 
+Bytes answer_proven(const Message& query, const ZoneAnswer& answer) {
+  if (const auto* flaw = std::get_if<Flaw>(&answer)) {
+    Message response = response_to(query, Rcode::servfail);
+    if (response.edns)
+      response.edns->options.push_back(wire::make_extended_error(flaw->code, flaw->text));
+    return response.to_wire();
+  }
+  const Message& proven = std::get<Message>(answer);
+  const bool wants_signatures = query.edns && query.edns->dnssec_ok;
+  Message response = response_to(query, proven.header.rcode);
+  response.header.authentic_data = wants_signatures || query.header.authentic_data;
+  if (response.edns) response.edns->dnssec_ok = wants_signatures;
+  const auto copy = [&](const std::vector<wire::Record>& from, std::vector<wire::Record>& to) {
+    for (const wire::Record& record : from) {
+      const bool is_proof = record.type == RRType::rrsig || record.type == RRType::nsec;
+      if (!is_proof || wants_signatures || record.type == query.question[0].type)
+        to.push_back(record);
+    }
+  };
+  copy(proven.answer, response.answer);
+  copy(proven.authority, response.authority);
+  copy(proven.additional, response.additional);
+  return response.to_wire();
+}
+
 std::optional<Ipv4> address_of_reverse_name(const Name& name) {
   static const Name suffix = Name::parse("in-addr.arpa.").value();
   if (name.label_count() != 6 || !name.is_at_or_below(suffix)) return std::nullopt;

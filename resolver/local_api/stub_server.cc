@@ -254,6 +254,14 @@ void StubServer::lookup_or_pass_on(Bytes message, wire::Message query, Reply rep
 
 void StubServer::pass_on(Bytes message, wire::Message query, Reply reply) {
   const bool in_zone = query.question[0].name.is_at_or_below(sources_.zone);
+  if (in_zone && sources_.proven && !query.header.checking_disabled) {
+    return sources_.proven(query.question[0],
+                           [&loop = loop_, query, reply = std::move(reply)](ZoneAnswer answer) {
+                             loop.post([reply, octets = answer_proven(query, answer)]() mutable {
+                               reply(std::move(octets));
+                             });
+                           });
+  }
   const Ask& ask = in_zone ? sources_.authority : sources_.real_dns;
   ask(std::move(message),
       [&loop = loop_, query = std::move(query), reply = std::move(reply)](Result<Bytes> response) {

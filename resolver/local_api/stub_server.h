@@ -18,7 +18,8 @@ namespace mutua::resolver {
 // A DNS listener (UDP and TCP, RFC 1035, 7766) for programs that do not go through NSS: names of the
 // federation get their synthetic address; what else lies at or below the zone is passed to the
 // authority; everything else to real DNS. What is passed on comes back octet for octet, unless it is
-// too long for the client's datagram: then TC is set.
+// too long for the client's datagram: then TC is set. Where answers about the zone are proven, only
+// those are given, but to clients that check by themselves (CD).
 // Bounds: 1000 questions under way (further ones are dropped, as UDP may), 128 TCP connections with
 // at most 32 questions under way each, 10 s of idleness, 64 KiB messages.
 // Lives on the loop's thread.
@@ -28,6 +29,7 @@ class StubServer final {
     Names& names;
     Discovery& discovery;
     Ask authority, real_dns;
+    AskZone proven;  // empty where nothing of the zone is
     wire::Name zone;
   };
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,7 +17,8 @@ class ConnectRedirect {
  public:
   struct Way {
     SocketAddress peer;
-    std::chrono::milliseconds syn_timeout;  // of the first SYN; a second one is given twice as long
+    std::chrono::milliseconds syn_timeout;  // of the first SYN; the relay answers the second one
+    std::chrono::milliseconds overdue;      // an answer, for the connections after this one
   };
   static constexpr std::size_t kMostWays = 8;
 
@@ -28,8 +30,15 @@ class ConnectRedirect {
 
   virtual ~ConnectRedirect() = default;
 
+  // Looks again at what may have changed in this machine's interfaces and routes.
+  virtual void refresh() = 0;
+  // Whether connections may be led to `peer`: there is a way to it, and should it refuse them or not
+  // answer, their programs will not see it. Waits for nothing.
+  virtual bool can_lead_to(const SocketAddress& peer) = 0;
+
   // New connections to (`synthetic`, `port`) go to the first of `ways` that has not just refused or
-  // been silent; to the relay where there is none. At most kMostWays are taken.
+  // been silent; to the relay where there is none, and where the one they went to turns out not to
+  // answer. At most kMostWays are taken.
   virtual Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) = 0;
   // When the latest connection was led from there; nothing where none was, or it is not led.
   virtual std::optional<SteadyTime> used_at(Ipv4 synthetic, std::uint16_t port) const = 0;
@@ -37,6 +46,19 @@ class ConnectRedirect {
   // gates from now on, or no more.
   virtual Result<void> serve(Ipv4 synthetic, std::uint16_t port) = 0;
   virtual void stop_serving(Ipv4 synthetic, std::uint16_t port) = 0;
+
+  // Which synthetic (address, port) a connection between these ends is for, which was led to `peer` and
+  // then to the relay. Thread-safe; tells it once.
+  virtual std::optional<SocketAddress> meant(const SocketAddress& client,
+                                             const SocketAddress& peer) = 0;
+
+  // For the operator: connections that meant() has told of, and the names of the interfaces whose
+  // refusals are hidden.
+  struct Cover {
+    std::uint64_t handed_over = 0;
+    std::vector<std::string> interfaces;
+  };
+  virtual Cover cover() const = 0;
 
   virtual std::optional<Report> report_of(const SocketAddress& peer) const = 0;
 

@@ -12,7 +12,9 @@ namespace mutua::resolver {
 // that stood before is left alone, which includes that of a killed earlier run.
 class LocalRoute {
  public:
-  static Result<LocalRoute> add(const SocketAddress& network, unsigned prefix_length);
+  static constexpr std::uint8_t kLocalTable = 255;  // RT_TABLE_LOCAL, which is asked first
+  static Result<LocalRoute> add(const SocketAddress& network, unsigned prefix_length,
+                                std::uint8_t table = kLocalTable);
   ~LocalRoute();
   LocalRoute(LocalRoute&& other) noexcept : added_(std::exchange(other.added_, std::nullopt)) {}
   LocalRoute& operator=(LocalRoute&&) = delete;
@@ -21,6 +23,7 @@ class LocalRoute {
   struct Range {
     SocketAddress network;
     unsigned prefix_length;
+    std::uint8_t table;
   };
   explicit LocalRoute(std::optional<Range> added) : added_(added) {}
   std::optional<Range> added_;

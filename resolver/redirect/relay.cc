@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <thread>
@@ -17,7 +18,12 @@ namespace mutua::resolver {
 
 struct Relay::Listener {
   SocketAddress local;
-  bool is_gate = false;  // connections name their target by their own address
+  enum class Kind {
+    address,
+    gate,         // connections name their target by their own address
+    handed_gate,  // by what Relay::Meant says of their two ends
+  };
+  Kind kind = Kind::address;
   Target target;
   std::atomic<SteadyTime::rep> used_at{0};
   std::atomic<std::size_t> connections{0};
@@ -49,20 +55,26 @@ class Places {
     const auto found = listeners_.find(listener->local);
     if (found != listeners_.end() && found->second == listener) listeners_.erase(found);
   }
-  Relay::Handle find(int connection) const {
-    sockaddr_storage local{};
-    socklen_t size = sizeof local;
-    auto* address = reinterpret_cast<sockaddr*>(&local);
-    if (getsockname(connection, address, &size) != 0) return nullptr;
+  Relay::Handle find(const SocketAddress& local) const {
     const std::lock_guard lock(mutex_);
-    const auto found = listeners_.find(SocketAddress::from_sockaddr(address, size));
+    const auto found = listeners_.find(local);
     return found == listeners_.end() ? nullptr : found->second;
   }
+
+  Relay::Meant meant;  // set before connections come
 
  private:
   mutable std::mutex mutex_;  // guards the rest
   std::map<SocketAddress, Relay::Handle> listeners_;
 };
+
+std::optional<SocketAddress> end_of(int connection, decltype(getsockname)* which) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (which(connection, address, &size) != 0) return std::nullopt;
+  return SocketAddress::from_sockaddr(address, size);
+}
 
 // One thread of the relay and all that lives on it.
 class RelayThread {
@@ -149,6 +161,22 @@ class RelayThread {
     const ListeningSocket socket;
   };
 
+  struct Destination {
+    Relay::Handle listener;  // null: nobody's
+    std::optional<SocketAddress> not_answering;
+  };
+
+  Destination destination_of(const Relay::Handle& accepting, int client) const {
+    using Kind = Relay::Listener::Kind;
+    if (accepting->kind == Kind::address) return {accepting, std::nullopt};
+    const auto local = end_of(client, getsockname);
+    if (!local) return {};
+    if (accepting->kind == Kind::gate) return {places_.find(*local), std::nullopt};
+    const auto remote = end_of(client, getpeername);
+    const auto meant = remote ? places_.meant(*remote, *local) : std::nullopt;
+    return {meant ? places_.find(*meant) : nullptr, local};
+  }
+
   void accept_from(const Acceptor& acceptor) {
     for (int i = 0; i < kAcceptedInOneTurn; ++i) {
       UniqueFd client(
@@ -157,8 +185,8 @@ class RelayThread {
         if (errno == EMFILE || errno == ENFILE) pause(acceptor);
         return;
       }
-      const Relay::Handle listener =
-          acceptor.listener->is_gate ? places_.find(client.get()) : acceptor.listener;
+      const Destination destination = destination_of(acceptor.listener, client.get());
+      const Relay::Handle& listener = destination.listener;
       const bool is_one_too_many = connection_count_.fetch_add(1) >= settings_.connections;
       if (listener == nullptr || is_one_too_many) {
         connection_count_.fetch_sub(1);
@@ -168,8 +196,8 @@ class RelayThread {
       }
       note_use(*listener, loop_->now());
       ++listener->connections;
-      const auto connection =
-          std::make_shared<TcpConnection>(context_, std::move(client), listener->target);
+      const auto connection = std::make_shared<TcpConnection>(
+          context_, std::move(client), listener->target, destination.not_answering);
       connections_.emplace(connection, listener);
       connection->begin();
     }
@@ -208,6 +236,18 @@ class RelayThread {
   std::thread thread_;
 };
 
+// What is accepted may have another machine's address for its own, and reaches this machine's programs
+// only, whatever the routes say.
+Result<void> speak_for_others(int socket, const SocketAddress& local) {
+  const int on = 1;
+  const bool ipv6 = local.family() == AF_INET6;
+  if (setsockopt(socket, ipv6 ? SOL_IPV6 : SOL_IP, ipv6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on,
+                 sizeof on) != 0 ||
+      setsockopt(socket, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") != 0)
+    return errno_error(errno, "answer in the place of peers");
+  return {};
+}
+
 class ThreadedRelay final : public Relay {
  public:
   explicit ThreadedRelay(const RelaySettings& settings) : settings_(settings) {}
@@ -224,18 +264,19 @@ class ThreadedRelay final : public Relay {
     return {};
   }
 
-  Result<Gates> open_gates() override {
-    std::array<int, 2> descriptors{};
+  Result<Gates> open_gates(Meant meant) override {
+    places_.meant = std::move(meant);
+    std::array<int, 4> descriptors{};
     for (std::size_t i = 0; i < descriptors.size(); ++i) {
       auto gate = std::make_shared<Listener>();
-      gate->local = SocketAddress::parse(i == 0 ? "127.0.0.1:0" : "[::1]:0").value();
+      gate->local = SocketAddress::parse(i % 2 == 0 ? "127.0.0.1:0" : "[::1]:0").value();
       gate->target.port.transport = Transport::tcp;
-      gate->is_gate = true;
+      gate->kind = i < 2 ? Listener::Kind::gate : Listener::Kind::handed_gate;
       TRY(listen_at(gate));
       descriptors[i] = listening_.at(gate)->get();
     }
     has_gates_ = true;
-    return Gates{descriptors[0], descriptors[1]};
+    return Gates{descriptors[0], descriptors[1], descriptors[2], descriptors[3]};
   }
 
   Result<Handle> open(const SocketAddress& local, const Target& target) override {
@@ -299,6 +340,7 @@ class ThreadedRelay final : public Relay {
     if (local.family() == AF_INET6) {
       setsockopt(socket.get(), SOL_IPV6, IPV6_FREEBIND, &on, sizeof on);
     }
+    if (listener->kind == Listener::Kind::handed_gate) TRY(speak_for_others(socket.get(), local));
     if (bind(socket.get(), local.data(), local.size()) != 0) return errno_error(errno, what);
     if (tcp && listen(socket.get(), kBacklog) != 0) return errno_error(errno, what);
     if (tcp) {

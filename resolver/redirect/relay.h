@@ -1,7 +1,8 @@
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,14 +34,20 @@ class Relay {
   static Result<std::unique_ptr<Relay>> create(const RelaySettings& settings, PeerChooser& chooser);
   virtual ~Relay() = default;
 
-  // Two listening TCP sockets, one for each family, at addresses that do not matter: whoever brings
+  // Listening TCP sockets, one for each family, at addresses that do not matter: whoever brings
   // the connections of all synthetic addresses there spares open() every bind() of TCP, and the
   // conflicts with programs that have a port on all addresses. Connections that are for no open
-  // (address, port) are reset. Called once, before the first open(). The descriptors stay the relay's.
+  // (address, port) are reset. The second two are for connections that a peer would not take: they come
+  // over the loopback interface, are answered in the peer's name, and `meant` tells which synthetic
+  // (address, port) a connection between these two ends is for. It is called on the relay's threads,
+  // until stop(). open_gates() is called once, before the first open(). The descriptors stay the
+  // relay's. Needs CAP_NET_ADMIN.
   struct Gates {
-    int ipv4 = -1, ipv6 = -1;
+    int ipv4 = -1, ipv6 = -1, handed_ipv4 = -1, handed_ipv6 = -1;
   };
-  virtual Result<Gates> open_gates() = 0;
+  using Meant = std::function<std::optional<SocketAddress>(const SocketAddress& client,
+                                                           const SocketAddress& peer)>;
+  virtual Result<Gates> open_gates(Meant meant) = 0;
 
   // Takes connections from now on. Fails where another program has the port, on this address or on
   // all addresses.

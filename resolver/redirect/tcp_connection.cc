@@ -39,11 +39,13 @@ std::optional<tcp_info> info_of(int fd) {
 
 }  // namespace
 
-TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target)
+TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target,
+                             std::optional<SocketAddress> not_answering)
     : context_(context),
       target_(std::move(target)),
       begun_(context.loop.now()),
       client_(std::make_shared<End>(this)),
+      not_answering_(std::move(not_answering)),
       upload_(context.pipes),
       download_(context.pipes) {
   client_->stream.fd = std::move(client);
@@ -111,6 +113,10 @@ void TcpConnection::take_list(std::optional<PeerChooser::Order> order) {
   // Where the authority cannot say, the list at hand is gone through once more.
   if (order) order_ = std::move(*order);
   std::erase_if(order_, [&](const SocketAddress& peer) { return spent_.contains(peer); });
+  if (const auto last = std::exchange(not_answering_, std::nullopt)) {
+    std::stable_partition(order_.begin(), order_.end(),
+                          [&](const SocketAddress& peer) { return peer != *last; });
+  }
   next_ = 0;
   try_next();
 }
@@ -141,7 +147,7 @@ void TcpConnection::give_up() {
 
 // True when the attempt is under way, or has already taken the connection further.
 bool TcpConnection::connect_to(const SocketAddress& candidate) {
-  context_.chooser.attempted(candidate);
+  const auto overdue = context_.chooser.attempted(candidate);
   const auto refused = [&](int problem) {
     last_failure_ = candidate.to_text() + ": " + std::strerror(problem);
     context_.chooser.failed(candidate, std::strerror(problem));
@@ -161,13 +167,24 @@ bool TcpConnection::connect_to(const SocketAddress& candidate) {
     connected();
     return true;
   }
-  const auto stall = context_.limits.connect_stall * (1 << std::min(lists_ - 1, 4u));
-  timer_ = context_.loop.after(stall, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self && self->stage_ == Stage::connecting)
-      self->peer_failed("no answer to connect in time", false);
-  });
+  wait_for_peer(overdue);
   return true;
+}
+
+// First others are told to avoid the peer, then this one gives it up.
+void TcpConnection::wait_for_peer(std::chrono::milliseconds overdue) {
+  const auto stall = context_.limits.connect_stall * (1 << std::min(lists_ - 1, 4u));
+  const auto first = std::min(overdue, stall);
+  timer_ = context_.loop.after(first, [weak = weak_from_this(), rest = stall - first] {
+    const auto self = weak.lock();
+    if (!self || self->stage_ != Stage::connecting) return;
+    self->context_.chooser.overdue(self->peer());
+    self->timer_ = self->context_.loop.after(rest, [weak] {
+      const auto connection = weak.lock();
+      if (connection && connection->stage_ == Stage::connecting)
+        connection->peer_failed("no answer to connect in time", false);
+    });
+  });
 }
 
 void TcpConnection::connected() {

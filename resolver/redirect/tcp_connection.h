@@ -59,8 +59,10 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
     std::function<void(const std::shared_ptr<TcpConnection>&)> ended;
   };
 
-  // `context` outlives the connection. `client` is non-blocking.
-  TcpConnection(Context& context, UniqueFd client, Target target);
+  // `context` outlives the connection. `client` is non-blocking. `not_answering` has been tried on the
+  // client's behalf just now: of the first list it is the last choice.
+  TcpConnection(Context& context, UniqueFd client, Target target,
+                std::optional<SocketAddress> not_answering);
   ~TcpConnection();
 
   void begin();
@@ -83,6 +85,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
   void take_list(std::optional<PeerChooser::Order> order);
   void try_next();
   bool connect_to(const SocketAddress& peer);
+  void wait_for_peer(std::chrono::milliseconds overdue);
   void connected();
   void prove();
   enum class Sent { all, blocked, failed };
@@ -109,6 +112,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
   std::size_t next_ = 0;
   unsigned lists_ = 0;
   std::set<SocketAddress> spent_;  // have had the request
+  std::optional<SocketAddress> not_answering_;
   std::string last_failure_ = "nobody serves it";
   bool closed_in_good_order_ = false;
 

@@ -53,10 +53,19 @@ void Chooser::choose_fresh(const Target& target, std::function<void(std::optiona
                   });
 }
 
-void Chooser::attempted(const SocketAddress& peer) {
+std::chrono::milliseconds Chooser::attempted(const SocketAddress& peer) {
   ++connections_;
+  std::chrono::milliseconds patience{};
+  health_.update(peer, [&](Health health) {
+    patience = overdue_after(health.smoothed_rtt);
+    return after_attempt(std::move(health), clock_.steady_now());
+  });
+  return patience;
+}
+
+void Chooser::overdue(const SocketAddress& peer) {
   health_.update(
-      peer, [&](Health health) { return after_attempt(std::move(health), clock_.steady_now()); });
+      peer, [&](Health health) { return after_overdue(std::move(health), clock_.steady_now()); });
 }
 
 void Chooser::measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) {

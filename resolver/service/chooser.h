@@ -29,7 +29,8 @@ class Chooser final : public PeerChooser {
   std::optional<Order> choose_cached(const Target& target) override;
   void choose_fresh(const Target& target, std::function<void(std::optional<Order>)> done) override;
 
-  void attempted(const SocketAddress& peer) override;
+  std::chrono::milliseconds attempted(const SocketAddress& peer) override;
+  void overdue(const SocketAddress& peer) override;
   void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) override;
   void measured_transfer(const SocketAddress& peer, double octets_per_second,
                          std::uint64_t octets) override;

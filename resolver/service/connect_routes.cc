@@ -13,7 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds kTurn{200};
 constexpr std::size_t kServicesInOneTurn = 256;
 
-// A first SYN without an answer is repeated when the answer is well overdue.
+// A first SYN without an answer is given up when the answer is well overdue. (The connections after it
+// go elsewhere sooner.)
 constexpr std::chrono::milliseconds kShortestSyn{200}, kLongestSyn{1000};
 
 std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {
@@ -45,6 +46,7 @@ void ConnectRoutes::on_ready(std::uint32_t) {
 
 void ConnectRoutes::turn() {
   hear_reports();
+  redirect_.refresh();
   auto open = names_.tcp_services();
   // The names that are gone, and then the next ones after those compared last.
   for (auto one = led_.begin(); one != led_.end();) {
@@ -61,7 +63,8 @@ void ConnectRoutes::turn() {
     Ways ways;
     for (const auto& peer : chooser_.proven(next->second)) {
       if (ways.size() == ConnectRedirect::kMostWays) break;
-      ways.push_back({peer.address, syn_timeout(peer.rtt)});
+      if (redirect_.can_lead_to(peer.address))
+        ways.push_back({peer.address, syn_timeout(peer.rtt), overdue_after(peer.rtt)});
     }
     lead(place, std::move(ways));
     compared_ = place;

@@ -11,10 +11,11 @@
 namespace mutua::resolver {
 
 // Tells a ConnectRedirect where connections to the open names go, and the Chooser what became of
-// them (of failures at once), and the Names which addresses are in use. Five times a second it compares: a service whose peers have all been visited goes straight to
-// them, best first; one with a peer that nobody has visited, or without a healthy one, is the relay's,
-// which measures and retries. At most 256 services are compared in one turn, the others wait for the
-// next ones.
+// them (of failures at once), and the Names which addresses are in use. Five times a second it
+// compares: a service whose peers have all been visited goes straight to those that it can lead to,
+// best first; one with a peer that nobody has visited, or without a healthy one, is the relay's, which
+// measures and retries. At most 256 services are compared in one turn, the others wait for the next
+// ones.
 // Lives on the loop's thread.
 class ConnectRoutes final : public EventLoop::Handler {
  public:
@@ -26,6 +27,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   void on_ready(std::uint32_t events) override;
   // Services that are led past the relay.
   std::size_t count() const { return led_.size(); }
+  ConnectRedirect::Cover cover() const { return redirect_.cover(); }
 
  private:
   using Place = std::pair<Ipv4, std::uint16_t>;

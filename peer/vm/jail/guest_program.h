@@ -47,6 +47,8 @@ class GuestProgram {
   virtual std::vector<std::string> environment() const = 0;
   // True where the program needs the same addresses at every start.
   virtual bool has_fixed_addresses() const = 0;
+  // True where guest and program run in turns, never at once (processor.h).
+  virtual bool uses_one_processor() const = 0;
   // Before the program starts, within the jail.
   virtual Result<void> make_files(const MachineSpec& spec) = 0;
   // True where the program is spoken to over a stream socket, its descriptor kControlInGuest.

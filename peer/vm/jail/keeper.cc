@@ -21,6 +21,7 @@
 
 #include "peer/vm/jail/denials.h"
 #include "peer/vm/jail/go.h"
+#include "peer/vm/jail/processor.h"
 #include "peer/vm/uml/cow.h"
 
 namespace mutua::vm {
@@ -170,6 +171,8 @@ Result<void> run(const JailUser& user, GuestProgram& guest, const Channel& warde
   const int kept[] = {warden.fd(), pipes.console.get(), pipes.ethernet.get(), pipes.denials.get()};
   close_all_but(kept);
   const MachineSpec spec = TRY(wait_for_go(warden));
+  // The host's scheduler has just woken this process where there is room.
+  if (guest.uses_one_processor()) stay_on_this_processor();
   if (::dup2(pipes.console.get(), 1) < 0 || ::dup2(pipes.console.get(), 2) < 0) {
     return errno_error(errno, "redirect the keeper's output");
   }

@@ -27,6 +27,7 @@
 #include "peer/vm/jail/jail.h"
 #include "peer/vm/jail/keeper.h"
 #include "peer/vm/jail/network.h"
+#include "peer/vm/jail/processor.h"
 #include "peer/vm/jail/take.h"
 #include "peer/vm/spec_text.h"
 
@@ -40,8 +41,14 @@ constexpr std::uint64_t kOwnNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 // The console is read in turns of at most this much, so that a chatty guest delays no command.
 constexpr std::size_t kConsoleTurnBytes = 64 << 10;
-constexpr int kTakeWatchMilliseconds = 100;
+constexpr milliseconds kTakeWatch{100};
 constexpr std::size_t kConsoleTailBytes = 4 << 10;
+
+// For poll(): at least the time, or -1 for ever.
+int milliseconds_until(steady_clock::time_point wake, steady_clock::time_point now) {
+  if (wake == steady_clock::time_point::max()) return -1;
+  return static_cast<int>(std::chrono::ceil<milliseconds>(wake - now).count());
+}
 
 std::string last_line_with(std::string_view text, std::string_view beginning) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -208,20 +215,25 @@ class Warden {
         {network_.channel.fd(), POLLIN, 0}, {console_.get(), POLLIN, 0},
         {denials_->fd(), POLLIN, 0},
     };
-    int timeout = -1;
+    const auto now = steady_clock::now();
+    auto wake = steady_clock::time_point::max();
     if (stop_deadline_) {
-      const auto left =
-          std::chrono::duration_cast<milliseconds>(*stop_deadline_ - steady_clock::now()).count();
-      if (left <= 0) return finish(Exit::Reason::killed, "the guest did not stop in time");
-      timeout = static_cast<int>(left) + 1;
+      if (*stop_deadline_ <= now) {
+        return finish(Exit::Reason::killed, "the guest did not stop in time");
+      }
+      wake = *stop_deadline_;
     }
     if (take_) {
       if (!take_->is_within(most_snapshot_bytes(spec_))) {
         return finish(Exit::Reason::killed, "it wrote more than a snapshot of it can be");
       }
-      timeout = timeout < 0 ? kTakeWatchMilliseconds : std::min(timeout, kTakeWatchMilliseconds);
+      wake = std::min(wake, now + kTakeWatch);
     }
-    if (::poll(events, std::size(events), timeout) <= 0) return;
+    if (processor_watch_) {
+      processor_watch_->look(now);
+      wake = std::min(wake, processor_watch_->next_look());
+    }
+    if (::poll(events, std::size(events), milliseconds_until(wake, now)) <= 0) return;
     if ((events[3].revents & POLLIN) != 0) copy_console();
     if ((events[3].revents & (POLLIN | POLLHUP)) == POLLHUP) console_.reset();
     if (events[4].revents != 0) denials_->handle_readable();
@@ -304,6 +316,7 @@ class Warden {
     if (message.word == "started") {
       kernel_runs_ = true;
       report_ready();
+      if (guest_.uses_one_processor()) processor_watch_.emplace(keeper_.pid);
     }
   }
 
@@ -392,6 +405,7 @@ class Warden {
   UniqueFd denials_socket_;  // until denials_
   std::optional<Denials> denials_;
   std::optional<Take> take_;
+  std::optional<ProcessorWatch> processor_watch_;
   Child network_;
   Child keeper_;
   bool kernel_runs_ = false;

@@ -28,6 +28,7 @@ class QemuGuest final : public GuestProgram {
   std::vector<std::string> arguments(const MachineSpec& spec) const override;
   std::vector<std::string> environment() const override;
   bool has_fixed_addresses() const override { return false; }
+  bool uses_one_processor() const override { return false; }
   Result<void> make_files(const MachineSpec& spec) override;
   bool has_control() const override { return true; }
   Result<void> begin(const MachineSpec& spec, UniqueFd control, int ended) override;

@@ -20,6 +20,7 @@ class UmlGuest final : public GuestProgram {
   // With a randomized heap it counts the gap before it as memory and pays page tables for it; and
   // a snapshot holds addresses.
   bool has_fixed_addresses() const override { return true; }
+  bool uses_one_processor() const override { return true; }
   Result<void> make_files(const MachineSpec&) override { return {}; }
   bool has_control() const override { return false; }
   Result<void> begin(const MachineSpec&, UniqueFd, int) override { return {}; }

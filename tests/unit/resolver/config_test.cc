@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/durable_file.h"
+#include "support/temporary_folder.h"
+
 namespace mutua::resolver {
 namespace {
 
@@ -49,6 +52,22 @@ TEST(ResolverConfig, AnIpv6PoolIsASlash96OfUnicastAddresses) {
                           "::ffff:0:0/96", "ff02::/96", "x/96"}) {
     EXPECT_FALSE(with(bad).ok()) << bad;
   }
+}
+
+TEST(ResolverConfig, TrustAnchorsAreRecordsOrFilesOfThem) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  const std::string ds = "fed.example. IN DS 1 15 2 " + std::string(64, 'a');
+  EXPECT_TRUE(read(kSmall)->trust_anchors.empty());
+  EXPECT_EQ(with("trust_anchor = " + ds + "\n")->trust_anchors.all().size(), 1u);
+  EXPECT_FALSE(with("trust_anchor = fed.example. IN DS 1 15 2 aa\n").ok());
+  EXPECT_FALSE(with("trust_anchor = /no/such/file\n").ok());
+  const test::TemporaryFolder folder;
+  const auto file = folder.path() / "anchors";
+  ASSERT_TRUE(write_file_durably(file, as_bytes("; two\n" + ds + "\n" + ds + "bb\n")).ok());
+  EXPECT_FALSE(with("trust_anchor = " + file.string() + "\n").ok()) << "one is malformed";
+  ASSERT_TRUE(write_file_durably(file, as_bytes("; none\n")).ok());
+  EXPECT_FALSE(with("trust_anchor = " + file.string() + "\n").ok())
+      << "an empty file must not turn the checks off";
 }
 
 TEST(ResolverConfig, LookasideIsNoListedOrYes) {

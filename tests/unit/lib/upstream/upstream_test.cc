@@ -112,6 +112,33 @@ TEST(Upstream, TruncatedAnswersAreFetchedByTcp) {
   EXPECT_EQ(load_u16(response->data()), 1);
 }
 
+Bytes long_response(Bytes to, std::size_t size) {
+  to[2] |= 0x80;
+  to.resize(size, 0x5a);
+  return to;
+}
+
+// c-ares cuts what is longer than 512 octets unless it is told that queries may offer more.
+TEST(Upstream, LongDatagramsComeWholeAndCutOnesAreFetchedByTcp) {
+  Nameserver server;
+  const auto upstream = Upstream::create({server.address()}, seconds(5)).value();
+  for (const std::size_t size : {511u, 513u, 1232u, 4000u}) {
+    auto answer = ask(*upstream, query(1));
+    server.reply(long_response(server.receive(), size));
+    const auto response = answer.get();
+    ASSERT_TRUE(response) << size;
+    EXPECT_EQ(response->size(), size);
+  }
+  for (const std::size_t size : {512u, 4097u}) {
+    auto answer = ask(*upstream, query(1));
+    server.reply(long_response(server.receive(), size));
+    server.reply_by_tcp(3);
+    const auto response = answer.get();
+    ASSERT_TRUE(response) << size;
+    EXPECT_EQ((*response)[3] & 15, 3) << size;
+  }
+}
+
 TEST(Upstream, TheNextServerIsAskedWhereOneIsSilent) {
   Nameserver silent, server;
   const auto upstream = Upstream::create({silent.address(), server.address()}, seconds(2)).value();

@@ -331,6 +331,17 @@ TEST_F(UmlMachine, LivesInAJail) {
   EXPECT_EQ(networks, 1);
 }
 
+TEST_F(UmlMachine, StaysOnOneProcessor) {
+  const MachineSpec spec = make_spec("processor");
+  const auto machine = boot(spec);
+  ASSERT_TRUE(machine);
+  ASSERT_TRUE(eventually([&] { return !fetch(machine->ports()[0].host_port).empty(); }));
+  for (const pid_t pid : processes_with(host_argument(spec))) {
+    const std::string list = status_of(pid, "Cpus_allowed_list");
+    EXPECT_EQ(list.find_first_not_of("0123456789"), std::string::npos) << list;
+  }
+}
+
 TEST_F(UmlMachine, LivesWithinItsLimits) {
   MachineSpec spec = make_spec("limits");
   spec.limits.cpu_percent = 50;

@@ -21,13 +21,12 @@ Name name(const std::string& text) { return Name::parse(text).value(); }
 // An authority that answers when the test says so.
 class Authority {
  public:
-  Ask ask() {
-    return [this](Bytes query, std::function<void(Result<Bytes>)> done) {
-      const Message message = wire::parse(query).value();
-      EXPECT_FALSE(message.header.recursion_desired);
-      asked.push_back(message.question[0].name.to_text() + " " +
-                      wire::to_text(message.question[0].type));
-      waiting.push_back({message, std::move(done)});
+  AskZone ask() {
+    return [this](const wire::Question& question, std::function<void(ZoneAnswer)> done) {
+      Message message;
+      message.question.push_back(question);
+      asked.push_back(question.name.to_text() + " " + wire::to_text(question.type));
+      waiting.push_back({std::move(message), std::move(done)});
     };
   }
 
@@ -37,7 +36,7 @@ class Authority {
       auto [query, done] = std::move(waiting.front());
       waiting.erase(waiting.begin());
       if (away) {
-        done(Error("time-out"));
+        done(Flaw{wire::ExtendedError::no_reachable_authority, "time-out"});
         continue;
       }
       Message response = query.response(wire::Rcode::noerror);
@@ -47,13 +46,13 @@ class Authority {
             record.owner == query.question[0].name && record.type == query.question[0].type;
         if (asked_for) response.answer.push_back(std::move(record));
       }
-      done(response.to_wire());
+      done(std::move(response));
     }
   }
 
   bool away = false;
   std::vector<std::string> records, asked;
-  std::vector<std::pair<Message, std::function<void(Result<Bytes>)>>> waiting;
+  std::vector<std::pair<Message, std::function<void(ZoneAnswer)>>> waiting;
 };
 
 class DiscoveryTest : public testing::Test {

@@ -23,19 +23,40 @@ TEST(Health, TheFirstRttIsTakenAndLaterOnesAreSmoothed) {
 
 TEST(Health, FailuresInARowHoldAPeerDownTwiceAsLongEachTime) {
   Health health;
+  SteadyTime now = kStart;
   for (const auto hold : {1s, 2s, 4s, 8s, 16s, 32s, 64s, 128s, 256s, 300s, 300s}) {
-    health = after_failure(health, "refused", kStart);
-    EXPECT_EQ(health.held_until - kStart, hold);
-    EXPECT_TRUE(health.is_held(kStart));
-    EXPECT_FALSE(health.is_held(kStart + hold));
+    health = after_failure(health, "refused", now);
+    EXPECT_EQ(health.held_until - now, hold);
+    EXPECT_TRUE(health.is_held(now));
+    EXPECT_FALSE(health.is_held(now + hold));
+    now += hold;
   }
 }
 
+TEST(Health, ConnectionsThatFailTogetherAreOneFailure) {
+  const Health once = after_failure({}, "no answer", kStart);
+  const Health again = after_failure(once, "no answer", kStart + 100ms);
+  EXPECT_EQ(again.consecutive_failures, 1u);
+  EXPECT_EQ(again.held_until, once.held_until);
+}
+
+TEST(Health, APeerWhoseAnswerIsOverdueIsAvoidedUntilItAnswersOrAWhileHasPassed) {
+  EXPECT_EQ(overdue_after(std::nullopt), 100ms);
+  EXPECT_EQ(overdue_after(5ms), 30ms);
+  EXPECT_EQ(overdue_after(10s), 1s);
+  const Health suspect = after_overdue(after_rtt({}, 5ms, kStart), kStart);
+  EXPECT_TRUE(suspect.is_held(kStart + 400ms));
+  EXPECT_FALSE(suspect.is_held(kStart + 500ms));
+  EXPECT_EQ(suspect.consecutive_failures, 0u);
+  EXPECT_FALSE(after_rtt(suspect, 5ms, kStart + 1ms).is_held(kStart + 2ms));
+  EXPECT_EQ(after_failure(suspect, "no answer", kStart + 1ms).consecutive_failures, 1u);
+}
+
 TEST(Health, OneSuccessEndsTheHold) {
-  Health health = after_failure(after_failure({}, "refused", kStart), "refused", kStart);
-  health = after_success(health, kStart + 1ms);
-  EXPECT_FALSE(health.is_held(kStart + 2ms));
-  EXPECT_EQ(after_failure(health, "refused", kStart).held_until - kStart, 1s);
+  Health health = after_failure(after_failure({}, "refused", kStart), "refused", kStart + 1s);
+  health = after_success(health, kStart + 2s);
+  EXPECT_FALSE(health.is_held(kStart + 2s));
+  EXPECT_EQ(after_failure(health, "refused", kStart + 2s).held_until - kStart, 3s);
 }
 
 TEST(Health, BandwidthIsAveragedOverConnections) {
