@@ -67,8 +67,7 @@ class NewFile {
     if (fchmod(fd_.get(), status.st_mode & 07777) != 0) return errno_error(errno, what);
     if (old) TRY(copy_attributes(old.get(), fd_.get(), what));
     const auto written = write(fd_.get(), content.data(), content.size());
-    if (written < 0 || static_cast<std::size_t>(written) != content.size() ||
-        fsync(fd_.get()) != 0)
+    if (written < 0 || static_cast<std::size_t>(written) != content.size() || fsync(fd_.get()) != 0)
       return errno_error(written < 0 ? errno : EIO, what);
     return {};
   }

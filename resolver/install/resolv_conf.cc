@@ -44,8 +44,7 @@ Result<bool> install_stub_in(const std::filesystem::path& path, const SocketAddr
   const std::string present = text_of(path);
   const bool ours = is_our_resolv_conf(present);
   if (!ours) forget_kept(path);
-  const std::string wanted =
-      resolv_conf_for(stub, ours ? text_of(kept_name_of(path)) : present);
+  const std::string wanted = resolv_conf_for(stub, ours ? text_of(kept_name_of(path)) : present);
   if (present == wanted) return false;
   if (ours) {
     TRY(replace_in_place(path, wanted));

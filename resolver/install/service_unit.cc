@@ -42,7 +42,8 @@ Wants=nss-lookup.target
 
 [Service]
 Type=exec
-ExecStart=)" + (programs / "mutua-resolver").string() +
+ExecStart=)" +
+         (programs / "mutua-resolver").string() +
          R"( --config /etc/mutua/resolver.conf
 Restart=on-failure
 RestartSec=1

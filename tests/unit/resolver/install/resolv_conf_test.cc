@@ -118,8 +118,7 @@ TEST_F(ResolvConf, AnotherStubTakesTheFirstOnesPlace) {
 
 TEST_F(ResolvConf, AUnitIsPlacedAndRemovedAndAnEditedOneLeftAlone) {
   const auto unit = folder_ / "etc/systemd/system/mutua-resolver.service";
-  const auto wish =
-      folder_ / "etc/systemd/system/multi-user.target.wants/mutua-resolver.service";
+  const auto wish = folder_ / "etc/systemd/system/multi-user.target.wants/mutua-resolver.service";
   EXPECT_FALSE(uninstall_unit(folder_, "/usr/bin").value());
   EXPECT_TRUE(install_unit(folder_, "/usr/bin").value());
   EXPECT_FALSE(install_unit(folder_, "/usr/bin").value());
