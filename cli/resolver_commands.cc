@@ -139,12 +139,12 @@ Result<void> run_flush(const Arguments&, const Sockets& sockets) {
   return {};
 }
 
-// Where the daemon's program is: beside this one.
-Result<std::filesystem::path> own_folder() {
+// Where the daemon's program is: beside this one; in another system, or a root folder without /proc,
+// where a package would put it.
+std::filesystem::path programs_of(const std::filesystem::path& root) {
   std::error_code problem;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
-  if (problem) return Error("find the programs: " + problem.message());
-  return self.parent_path();
+  return problem || root != "/" ? "/usr/bin" : self.parent_path();
 }
 
 Result<void> run_install(const Arguments& arguments, const Sockets&) {
@@ -157,8 +157,7 @@ Result<void> run_install(const Arguments& arguments, const Sockets&) {
   std::optional<SocketAddress> stub_address;
   if (!stub.empty()) stub_address = TRY(SocketAddress::parse(stub, 53));
   if (arguments.has("unit")) {
-    const auto programs = TRY(own_folder());
-    const bool placed = TRY(resolver::install_unit(root, programs));
+    const bool placed = TRY(resolver::install_unit(root, programs_of(root)));
     tell("mutua-resolver.service", placed, "is enabled");
   }
   tell(nsswitch, TRY(resolver::install_in(nsswitch)), "has mutua");
@@ -176,8 +175,7 @@ Result<void> run_uninstall(const Arguments& arguments, const Sockets&) {
   };
   tell(resolv_conf, TRY(resolver::uninstall_stub_from(resolv_conf)));
   tell(nsswitch, TRY(resolver::uninstall_from(nsswitch)));
-  const auto programs = TRY(own_folder());
-  const bool removed = TRY(resolver::uninstall_unit(root, programs));
+  const bool removed = TRY(resolver::uninstall_unit(root, programs_of(root)));
   tell("mutua-resolver.service", removed);
   return {};
 }
