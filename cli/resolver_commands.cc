@@ -116,7 +116,7 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
       continue;
     }
     for (const auto& one : value.get_array())
-      rows.push_back({std::string(key), one.is_object() ? on_one_line(one.get_object())
+      rows.push_back({std::string(key), one.is_object()   ? on_one_line(one.get_object())
                                         : one.is_string() ? std::string(one.get_string())
                                                           : ""});
   }
