@@ -82,10 +82,27 @@ Result<void> read_cookies(Config& file, ServerConfig& config) {
   return {};
 }
 
+// "<address>", or "<address> xdp"
+Result<void> read_listen(Config& file, ServerConfig& config) {
+  constexpr std::string_view kXdp = " xdp";
+  for (std::string text : file.list("listen")) {
+    const bool is_xdp = text.ends_with(kXdp);
+    if (is_xdp) text.resize(text.find_last_not_of(' ', text.size() - kXdp.size()) + 1);
+    const auto address = SocketAddress::parse(text, kDnsPort);
+    if (!address) return file.error_at("listen", address.error().message());
+    config.listen.push_back(*address);
+    if (!is_xdp) continue;
+    if (is_wildcard(*address)) return file.error_at("listen", "xdp needs an address, not all");
+    if (address->is_loopback())
+      return file.error_at("listen", "xdp has no use with a loopback address");
+    config.listen_xdp.push_back(*address);
+  }
+  if (config.listen.empty()) return file.error_at("listen", "at least one address is needed");
+  return {};
+}
+
 Result<void> read_server(Config& file, AuthorityConfig& config) {
-  config.server.listen = TRY(read_addresses(file, "listen"));
-  if (config.server.listen.empty())
-    return file.error_at("listen", "at least one address is needed");
+  TRY(read_listen(file, config.server));
   config.server.udp_workers = static_cast<unsigned>(TRY(file.number("workers", 1, 1, 256)));
   TcpLimits& tcp = config.server.tcp;
   tcp.connections = TRY(file.number("tcp_connections", tcp.connections, 1, 100'000));
@@ -237,6 +254,25 @@ Result<void> read_transfer(Config& file, TransferConfig& config) {
   return {};
 }
 
+// "<name> [<group>]"
+Result<void> read_zone_list(Config& file, AuthorityConfig& config) {
+  constexpr std::string_view kKey = "catalog_zone";
+  const std::string text = TRY(file.text(kKey, ""));
+  if (text.empty()) return {};
+  const std::size_t space = text.find(' ');
+  const auto name = wire::Name::parse(text.substr(0, space));
+  if (!name) return file.error_at(kKey, name.error().message());
+  ZoneListConfig list{*name, {}};
+  if (space != std::string::npos) list.group = text.substr(text.find_first_not_of(' ', space));
+  if (name->is_at_or_below(config.zone) || config.zone.is_at_or_below(*name))
+    return file.error_at(kKey, "must be neither in the zone nor above it");
+  if (config.transfer.rules.empty()) return file.error_at(kKey, "has no use without transfer");
+  const auto made = list_of_zones(list, config.zone, 1);
+  if (!made) return file.error_at(kKey, made.error().message());
+  config.zone_list = std::move(list);
+  return {};
+}
+
 }  // namespace
 
 Result<AuthorityConfig> read_authority_config(Config file) {
@@ -254,6 +290,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   TRY(read_unknown_names(file, config));
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
+  TRY(read_zone_list(file, config));
   TRY(read_dnssec(file, config));
   TRY(read_primaries(file, config));
   FederationPolicy& policy = config.writer.federation;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "authority/server/server.h"
 #include "authority/transfer/follower.h"
 #include "authority/transfer/transfer_rules.h"
+#include "authority/transfer/zone_list.h"
 #include "authority/writer/writer.h"
 #include "base/config.h"
 #include "base/socket_address.h"
@@ -38,6 +40,7 @@ struct AuthorityConfig {
   WriterConfig writer;
   FollowerConfig follower;  // with primaries: the zone is written there, and this is a secondary
   TransferConfig transfer;
+  std::optional<ZoneListConfig> zone_list;  // a catalog zone for secondaries
   DnssecConfig dnssec;
 };
 

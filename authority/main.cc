@@ -15,6 +15,7 @@
 #include "authority/store/open_store.h"
 #include "authority/transfer/notifier.h"
 #include "authority/transfer/transfer_service.h"
+#include "authority/transfer/zone_list.h"
 #include "authority/zone_source.h"
 #include "base/log.h"
 #include "control/control.h"
@@ -68,7 +69,12 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   release_unused_memory();
   Catalog& catalog = source->catalog();
   notifier = TRY(Notifier::create(config.transfer.notify, catalog, system_clock()));
-  const TransferService transfers(config.transfer, catalog, source->history(), system_clock());
+  TransferService transfers(config.transfer, catalog, source->history(), system_clock());
+  std::unique_ptr<ZoneList> list;
+  if (config.zone_list) {
+    list = TRY(ZoneList::create(*config.zone_list, config.zone, config.transfer, system_clock()));
+    transfers.add(list->versions(), list->history());
+  }
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
@@ -76,7 +82,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const auto server = TRY(Server::create(
       config.server, catalog,
       {source->taker(), questions_to(forwarder.get()), transfers_from(transfers, config.transfer),
-       signer_of_answers(config), source->gate()},
+       signer_of_answers(config), source->gate(), list ? &list->version() : nullptr},
       std::move(inherited)));
   const auto metrics = TRY(MetricsServer::create(config.metrics_listen, [&] {
     return metrics_text(server->statistics(), source->writer_counters(), *catalog.current());
@@ -91,6 +97,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   source->start();
   server->start();
   notifier->start();
+  if (list) list->start();
   metrics->start();
   announce(*server, *catalog.current());
   for (const SocketAddress& address : metrics->addresses())
@@ -103,6 +110,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   metrics->stop();
   source->stop();  // first, so that what it took is answered
   notifier->stop();
+  if (list) list->stop();
   server->stop();
   return {};
 }

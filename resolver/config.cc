@@ -104,13 +104,13 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
     if (!pool6) return file.error_at("pool6", pool6.error().message());
     config.pool6 = *pool6;
   }
-  const std::string redirect = TRY(file.text("redirect", "relay"));
+  const std::string redirect = TRY(file.text("redirect", "auto"));
   if (redirect == "kernel") {
     config.redirect = RedirectMode::kernel;
-  } else if (redirect == "auto") {
-    config.redirect = RedirectMode::automatic;
-  } else if (redirect != "relay") {
-    return file.error_at("redirect", "expected relay, auto or kernel");
+  } else if (redirect == "relay") {
+    config.redirect = RedirectMode::relay;
+  } else if (redirect != "auto") {
+    return file.error_at("redirect", "expected auto, kernel or relay");
   }
   config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());

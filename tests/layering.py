@@ -33,8 +33,9 @@ ARROWS = {
     "authority/writer": ["authority/update", "authority/dnssec"],
     "authority/transfer": ["authority/access", "authority/dnssec", "lib/stub_client", "lib/zone_transfer"],
     "authority/tls": ["lib/base"],
+    "authority/xdp": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
-                         "authority/tls", "authority/writer", "lib/upstream"],
+                         "authority/tls", "authority/writer", "authority/xdp", "lib/upstream"],
     "authority/metrics": ["authority/server"],
     "authority": ["authority/metrics", "authority/server", "lib/control"],
 
@@ -79,7 +80,8 @@ ONLY_IN = {
     r"sqlite3\.h": ["authority/store"],
     r"(pqxx/|libpq-fe\.h)": ["authority/store"],
     r"slirp/": ["peer/ports"],
-    r"bpf/": ["resolver/kernel_redirect"],
+    r"bpf/": ["authority/xdp", "resolver/kernel_redirect"],
+    r"xdp/xsk\.h": ["authority/xdp"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],
 }

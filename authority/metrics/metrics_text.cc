@@ -45,6 +45,7 @@ void by_transport(Exposition& out, std::span<const Transported> all, Pick pick) 
 }
 
 void put_answers(Exposition& out, std::span<const Transported> all) {
+  const auto datagrams = all.first(2);
   out.family("requests_total", "counter", "Messages that came.");
   by_transport(out, all, [](const AnswerCounters& c) -> const Counter& { return c.requests; });
   out.family("responses_total", "counter", "Responses that the query path gave, by RCODE.");
@@ -60,19 +61,23 @@ void put_answers(Exposition& out, std::span<const Transported> all) {
     }
   }
   out.family("truncated_total", "counter", "Responses with TC.");
-  by_transport(out, all.first(1),
+  by_transport(out, datagrams,
                [](const AnswerCounters& c) -> const Counter& { return c.truncated; });
   out.family("handed_over_total", "counter", "Updates, and questions for upstream resolvers.");
   by_transport(out, all, [](const AnswerCounters& c) -> const Counter& { return c.handed_over; });
   out.family("valid_cookies_total", "counter", "Questions with a cookie of ours.");
-  by_transport(out, all.first(1),
+  by_transport(out, datagrams,
                [](const AnswerCounters& c) -> const Counter& { return c.valid_cookies; });
   out.family("rate_limited_total", "counter", "Responses that the rate limit kept back.");
-  const auto& udp = all.front().threads;
+  const auto limited = [&](auto pick) {
+    std::uint64_t total = 0;
+    for (const Transported& one : datagrams) total += sum(one.threads, pick);
+    return total;
+  };
   out.sample("action=\"dropped\"",
-             sum(udp, [](const AnswerCounters& c) -> const Counter& { return c.limited_dropped; }));
+             limited([](const AnswerCounters& c) -> const Counter& { return c.limited_dropped; }));
   out.sample("action=\"short\"",
-             sum(udp, [](const AnswerCounters& c) -> const Counter& { return c.limited_short; }));
+             limited([](const AnswerCounters& c) -> const Counter& { return c.limited_short; }));
 }
 
 void put_connections(Exposition& out, const Server::Statistics& server) {
@@ -113,8 +118,9 @@ void put_updates(Exposition& out, const WriterCounters& writer) {
 std::string metrics_text(const Server::Statistics& server, const WriterCounters* writer,
                          const ZoneVersion& version) {
   Exposition out;
-  const std::array<Transported, 3> all{
-      {{"udp", server.udp}, {"tcp", server.tcp}, {"tls", server.tls}}};
+  const std::array<Transported, 4> all{
+      // datagrams first
+      {{"udp", server.udp}, {"xdp", server.xdp}, {"tcp", server.tcp}, {"tls", server.tls}}};
   put_answers(out, all);
   put_connections(out, server);
   if (writer) put_updates(out, *writer);

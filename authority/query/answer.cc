@@ -320,6 +320,11 @@ bool answer_aside(const ZoneVersion& version, const Request& request, ResponseWr
   return true;
 }
 
+bool asks_for_soa_of(const ZoneVersion& zone, const Request& request) {
+  return (request.type == RRType::soa || request.type == RRType::ixfr) &&
+         std::ranges::equal(request.name.wire(), zone.folded_apex().wire());
+}
+
 // A response that is to be signed leaves room for a TSIG like the one that came, with a time in it.
 std::size_t response_limit(const Request& request, Transport transport) {
   constexpr std::size_t kTsigTime = 6;
@@ -334,7 +339,7 @@ std::size_t response_limit(const Request& request, Transport transport) {
 
 }  // namespace
 
-void Answering::begin(BytesView message, const ZoneVersion& version) {
+void Answering::begin(BytesView message, const ZoneVersion& version, const ZoneVersion* list) {
   version_ = &version;
   stage_ = Stage::done;
   is_in_zone_ = false;
@@ -342,9 +347,13 @@ void Answering::begin(BytesView message, const ZoneVersion& version) {
   if (request_.kind != RequestKind::query) return;
   const FoldedName& apex = version.folded_apex();
   is_in_zone_ = request_.name.is_at_or_below(apex.wire(), apex.label_count());
+  if (!is_in_zone_ && list && asks_for_soa_of(*list, request_)) {
+    version_ = list;
+    is_in_zone_ = true;
+  }
   if (!is_in_zone_) return;
   hash_ = name_hash(request_.name.wire());
-  cursor_ = version.begin_look_up(hash_);
+  cursor_ = version_->begin_look_up(hash_);
   stage_ = Stage::look_up;
 }
 

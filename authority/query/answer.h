@@ -50,7 +50,9 @@ struct Answered {
 // end. The version and the message outlive the object; they are the same throughout.
 class Answering {
  public:
-  void begin(BytesView message, const ZoneVersion& version);
+  // `list`: the catalog zone (RFC 9432) beside, if there is one: its SOA is answered, and nothing
+  // else of it, since only secondaries are to have it.
+  void begin(BytesView message, const ZoneVersion& version, const ZoneVersion* list = nullptr);
   // False, and nothing done, where there is nothing more to wait for.
   bool advance();
   // `out` has kUdpResponseSize or kTcpResponseSize octets and does not overlap the message.

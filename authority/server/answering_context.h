@@ -17,7 +17,8 @@ struct AnsweringContext {
   Taker update, forward;  // empty forward: names of others are refused
   DatagramGate gate;      // empty: it stands open
   ResponseSigner sign;
-  TransferTaker transfer;  // empty: nobody may have the zone
+  TransferTaker transfer;   // empty: nobody may have the zone
+  const ZoneVersion* list;  // the catalog zone; nullptr: there is none
   std::atomic<const Cookies*> cookies;
   std::atomic<RateLimiter*> rate_limiter;  // of what leaves by UDP
 

@@ -11,6 +11,8 @@
 #include "authority/server/listen_socket.h"
 #include "authority/server/tcp_server.h"
 #include "authority/server/udp_worker.h"
+#include "authority/server/xdp_worker.h"
+#include "authority/xdp/xdp_interface.h"
 #include "base/result.h"
 #include "base/socket_address.h"
 
@@ -18,6 +20,8 @@ namespace mutua::authority {
 
 struct ServerConfig {
   std::vector<SocketAddress> listen;  // UDP and TCP both; port 0 picks one
+  // Those of them whose questions go past the kernel's network stack, where that can be had.
+  std::vector<SocketAddress> listen_xdp;
   std::vector<SocketAddress>
       listen_tls;  // DNS over TLS (RFC 7858) and transfers over it (RFC 9103)
   std::filesystem::path tls_certificate, tls_key;
@@ -29,11 +33,12 @@ struct ServerConfig {
 
 // Who takes what the server does not answer itself. Those that are empty: it is refused.
 struct Takers {
-  Taker update;            // UPDATE messages
-  Taker forward;           // questions with RD about others' names
-  TransferTaker transfer;  // AXFR and IXFR
-  ResponseSigner sign;     // answers questions that end with a TSIG; never empty
-  DatagramGate gate;       // in front of `update`; empty: it stands open
+  Taker update;                       // UPDATE messages
+  Taker forward;                      // questions with RD about others' names
+  TransferTaker transfer;             // AXFR and IXFR
+  ResponseSigner sign;                // answers questions that end with a TSIG; never empty
+  DatagramGate gate;                  // in front of `update`; empty: it stands open
+  const ZoneVersion* list = nullptr;  // the catalog zone, if there is one; outlives the server
 };
 
 // The authority's face to the network.
@@ -58,13 +63,15 @@ class Server {
 
   // What each thread has done. Any thread.
   struct Statistics {
-    std::vector<const AnswerCounters*> udp, tcp, tls;
+    std::vector<const AnswerCounters*> udp, xdp, tcp, tls;
     std::vector<const ConnectionCounters*> tcp_connections, tls_connections;
   };
   Statistics statistics() const;
 
  private:
   Server(Catalog& catalog, Takers takers);
+  void open_xdp(std::vector<XdpEndpoint> endpoints);
+  Result<void> open_xdp(const std::string& interface, const std::vector<XdpEndpoint>& endpoints);
 
   AnsweringContext context_;
   // Every one that was ever in use: a thread may still be at work with it.
@@ -74,6 +81,8 @@ class Server {
   std::vector<SocketAddress> addresses_, tls_addresses_;
   std::shared_ptr<CurrentTlsContext> tls_context_;
   std::vector<std::unique_ptr<UdpWorker>> udp_workers_;
+  std::vector<std::unique_ptr<XdpInterface>> xdp_interfaces_;
+  std::vector<std::unique_ptr<XdpWorker>> xdp_workers_;
   std::unique_ptr<TcpServer> tcp_, tls_;
 };
 

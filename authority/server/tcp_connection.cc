@@ -21,13 +21,12 @@ std::optional<BytesView> TcpConnection::request_at(std::size_t at) const {
 }
 
 // Those that came whole from `at` on, as many as there is room for.
-unsigned TcpConnection::begin_requests(std::size_t at, const ZoneVersion& version,
-                                       Scratch& scratch) const {
+unsigned TcpConnection::begin_requests(std::size_t at, const Surroundings& surroundings) const {
   unsigned count = 0;
-  for (Answering& answering : scratch.answerings) {
+  for (Answering& answering : surroundings.scratch.answerings) {
     const auto message = request_at(at);
     if (!message) break;
-    answering.begin(*message, version);
+    answering.begin(*message, surroundings.version, surroundings.context.list);
     at += 2 + message->size();
     ++count;
   }
@@ -38,7 +37,7 @@ bool TcpConnection::answer_requests(const Surroundings& surroundings) {
   Scratch& scratch = surroundings.scratch;
   std::size_t at = 0;
   for (unsigned count = 1; count > 0 && !broken_ && !at_limit();) {
-    count = begin_requests(at, surroundings.version, scratch);
+    count = begin_requests(at, surroundings);
     advance_together(std::span(scratch.answerings).first(count));
     for (unsigned i = 0; i < count && !broken_ && !at_limit(); ++i) {
       const BytesView message = *request_at(at);

@@ -95,7 +95,7 @@ class TcpConnection {
   bool at_limit() const { return unsent().size() >= kMostUnsent || owed_ >= kMostOwed || stream_; }
   // The whole message whose length stands at `at` of the input; nothing where it has not come.
   std::optional<BytesView> request_at(std::size_t at) const;
-  unsigned begin_requests(std::size_t at, const ZoneVersion& version, Scratch& scratch) const;
+  unsigned begin_requests(std::size_t at, const Surroundings& surroundings) const;
   bool answer_one(BytesView message, const Answering& answering, const Surroundings& surroundings);
   bool respond(BytesView message, const Answered& answered, const Surroundings& surroundings);
   void queue(BytesView response);

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cerrno>
-#include <ctime>
 #include <span>
 #include <utility>
 
@@ -59,26 +58,6 @@ BytesView address_octets(const sockaddr_storage& peer) {
   return {reinterpret_cast<const std::uint8_t*>(&address), sizeof address};
 }
 
-std::uint32_t coarse_seconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return static_cast<std::uint32_t>(now.tv_sec);
-}
-
-std::uint32_t coarse_milliseconds() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<std::uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000);
-}
-
-RateLimiter::Class class_of(const std::uint8_t* response) {
-  const unsigned rcode = response[3] & 15;
-  if (rcode != 0 && rcode != static_cast<unsigned>(wire::Rcode::nxdomain))
-    return RateLimiter::Class::error;
-  const bool has_answer = load_u16(response + 6) != 0;
-  return has_answer ? RateLimiter::Class::positive : RateLimiter::Class::negative;
-}
-
 void send_late(int socket, ReturnPath path, Bytes response) {
   if (response.empty()) return;
   iovec octets{response.data(), response.size()};
@@ -112,10 +91,6 @@ struct UdpWorker::Batch {
   std::uint8_t* response(unsigned index) { return responses.data() + index * kResponseStride; }
 
   Catalog::Reader reader;
-  std::uint32_t seconds = 0, milliseconds = 0;  // when the batch came
-  unsigned limited_turn = 0;
-  const Cookies* cookies = nullptr;
-  RateLimiter* rate_limiter = nullptr;
   unsigned received = 0;
   unsigned to_send = 0;
   std::array<mmsghdr, kBatchSize> in{}, out{};
@@ -128,7 +103,9 @@ struct UdpWorker::Batch {
 };
 
 UdpWorker::UdpWorker(UniqueFd socket, const AnsweringContext& context)
-    : socket_(std::make_shared<const UniqueFd>(std::move(socket))), context_(context) {}
+    : socket_(std::make_shared<const UniqueFd>(std::move(socket))),
+      context_(context),
+      answers_(context, counters_) {}
 
 UdpWorker::~UdpWorker() { stop(); }
 
@@ -149,7 +126,6 @@ void UdpWorker::run() {
     receive_into(*batch);
     if (batch->received == 0) continue;
     answer_all(*batch);
-    count(*batch);
     unsigned sent = 0;
     while (sent < batch->to_send) {
       const int count = ::sendmmsg(socket_->get(), &batch->out[sent], batch->to_send - sent, 0);
@@ -173,17 +149,15 @@ void UdpWorker::receive_into(Batch& batch) {
 
 void UdpWorker::answer_all(Batch& batch) {
   const auto version = batch.reader.pin();
-  batch.seconds = coarse_seconds();
-  batch.milliseconds = coarse_milliseconds();
-  batch.cookies = context_.cookies.load(std::memory_order_acquire);
-  batch.rate_limiter = context_.rate_limiter.load(std::memory_order_acquire);
+  answers_.begin_batch(batch.received);
   batch.to_send = 0;
   for (unsigned i = 0; i < batch.received; ++i)
-    batch.answerings[i].begin(batch.message(i), *version);
+    batch.answerings[i].begin(batch.message(i), *version, context_.list);
   advance_together(std::span(batch.answerings).first(batch.received));
   for (unsigned i = 0; i < batch.received; ++i) {
     std::uint8_t* const response = batch.response(batch.to_send);
-    const Answered answered = answer_one(batch, i, response);
+    const Answered answered = answers_.finish(batch.answerings[i], address_octets(batch.peers[i]),
+                                              {response, kUdpResponseSize});
     if (answered.kind == Answered::Kind::silent) continue;
     if (answered.kind == Answered::Kind::update && context_.gate &&
         !context_.gate(batch.message(i)))
@@ -200,6 +174,7 @@ void UdpWorker::answer_all(Batch& batch) {
       sign(batch, i, {response, answered.size});
       continue;
     }
+    answers_.count(response);
     batch.response_octets[batch.to_send] = {response, answered.size};
     msghdr& out = batch.out[batch.to_send++].msg_hdr;
     out = header;
@@ -209,51 +184,11 @@ void UdpWorker::answer_all(Batch& batch) {
   }
 }
 
-Answered UdpWorker::answer_one(Batch& batch, unsigned index, std::uint8_t* response) {
-  const Answering& answering = batch.answerings[index];
-  const BytesView option = answering.cookie();
-  const BytesView source = address_octets(batch.peers[index]);
-  Cookies::Verdict cookie{false, {}};
-  if (!option.empty()) {
-    cookie = batch.cookies->judge(option, source, batch.seconds);
-    if (cookie.is_valid) counters_.valid_cookies.add(1);
-  }
-  const FullCookie* const answer = option.empty() ? nullptr : &cookie.answer;
-  const Answered answered =
-      answering.finish(Transport::udp, context_.recursion(), {response, kUdpResponseSize}, answer);
-  const bool is_limited = answered.size != 0 && batch.rate_limiter->is_on() && !cookie.is_valid &&
-                          !batch.rate_limiter->is_exempt(source);
-  if (!is_limited) return answered;
-  switch (batch.rate_limiter->judge(source, class_of(response), batch.milliseconds,
-                                    batch.limited_turn)) {
-    case RateLimiter::Verdict::send:
-      return answered;
-    case RateLimiter::Verdict::drop:
-      counters_.limited_dropped.add(1);
-      return {Answered::Kind::silent, 0};
-    case RateLimiter::Verdict::send_short:
-      break;
-  }
-  counters_.limited_short.add(1);
-  // Whoever can do cookies need not come by TCP (RFC 7873 section 5.2.4).
-  return answering.finish_short(answer ? Answering::Short::bad_cookie : Answering::Short::truncated,
-                                {response, kUdpResponseSize}, answer);
-}
-
 void UdpWorker::sign(Batch& batch, unsigned index, BytesView response) {
   const msghdr& header = batch.in[index].msg_hdr;
   const ReturnPath path{batch.peers[index], header.msg_namelen, batch.controls[index],
                         header.msg_controllen};
   send_late(socket_->get(), path, context_.sign(batch.message(index), response));
-}
-
-void UdpWorker::count(const Batch& batch) {
-  counters_.requests.add(batch.received);
-  for (unsigned i = 0; i < batch.to_send; ++i) {
-    const auto* response = static_cast<const std::uint8_t*>(batch.response_octets[i].iov_base);
-    counters_.responses[response[3] & 15].add(1);
-    if ((response[2] & 0x02) != 0) counters_.truncated.add(1);
-  }
 }
 
 void UdpWorker::hand_over(const Taker& taker, Batch& batch, unsigned index) {

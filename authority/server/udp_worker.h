@@ -6,6 +6,7 @@
 
 #include "authority/server/answering_context.h"
 #include "authority/server/counters.h"
+#include "authority/server/datagram_answers.h"
 #include "base/unique_fd.h"
 
 namespace mutua::authority {
@@ -32,14 +33,13 @@ class UdpWorker {
   void run();
   void receive_into(Batch& batch);
   void answer_all(Batch& batch);
-  Answered answer_one(Batch& batch, unsigned index, std::uint8_t* response);
   void sign(Batch& batch, unsigned index, BytesView response);
-  void count(const Batch& batch);
   void hand_over(const Taker& taker, Batch& batch, unsigned index);
 
   const std::shared_ptr<const UniqueFd> socket_;  // shared with the replies that are owed
   const AnsweringContext& context_;
   AnswerCounters counters_;
+  DatagramAnswers answers_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

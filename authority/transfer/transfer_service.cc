@@ -1,5 +1,6 @@
 #include "authority/transfer/transfer_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -88,6 +89,12 @@ std::size_t size_of(const ChangeHistory::Path& path) {
 
 }  // namespace
 
+const TransferService::Zone* TransferService::find(const wire::Name& apex) const {
+  const auto found = std::ranges::find_if(
+      zones_, [&](const Zone& zone) { return zone.catalog->current()->apex() == apex; });
+  return found == zones_.end() ? nullptr : &*found;
+}
+
 std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
                                                       const SocketAddress& source, bool tls) const {
   std::optional<ResponseSignature> signature;
@@ -113,12 +120,13 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
   }
   if (!permits(config_.rules, source, tls, key))
     return refuse(request, {Rcode::refused, ExtendedError::prohibited, "not to you"});
-  const auto version = catalog_.current();
-  if (version->is_expired())
-    return refuse(request, {Rcode::servfail, ExtendedError::not_ready, "the zone has expired"});
-  if (question.name != version->apex())
+  const Zone* const zone = find(question.name);
+  if (!zone)
     return refuse(request,
                   {Rcode::notauth, ExtendedError::not_authoritative, "not a zone of ours"});
+  const auto version = zone->catalog->current();
+  if (version->is_expired())
+    return refuse(request, {Rcode::servfail, ExtendedError::not_ready, "the zone has expired"});
 
   std::unique_ptr<OutgoingRecords> records;
   if (question.type == RRType::ixfr) {
@@ -126,7 +134,7 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
     if (!serial)
       return refuse(request, {Rcode::formerr, ExtendedError::other, "IXFR without a SOA"});
     auto path = wire::serial_after(version->serial(), *serial)
-                    ? history_.path(*serial, version->serial())
+                    ? zone->history->path(*serial, version->serial())
                     : ChangeHistory::Path();
     if (path && size_of(*path) <= version->rrset_count())
       records = differences(version, *std::move(path));

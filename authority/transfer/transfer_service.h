@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "authority/transfer/message_stream.h"
 #include "authority/transfer/transfer_rules.h"
@@ -20,7 +21,11 @@ class TransferService {
   // All references outlive the service and its streams.
   TransferService(const TransferConfig& config, const Catalog& catalog,
                   const ChangeHistory& history, const Clock& clock)
-      : config_(config), catalog_(catalog), history_(history), clock_(clock) {}
+      : config_(config), zones_{{&catalog, &history}}, clock_(clock) {}
+  // Another zone, for the same secondaries. Before the first request.
+  void add(const Catalog& catalog, const ChangeHistory& history) {
+    zones_.push_back({&catalog, &history});
+  }
 
   // `message`: a query of type AXFR or IXFR. What is refused gets a stream of one message that says
   // why; a TSIG is checked and answered by one (RFC 8945).
@@ -29,9 +34,14 @@ class TransferService {
                                        bool tls) const;
 
  private:
+  struct Zone {
+    const Catalog* catalog;
+    const ChangeHistory* history;
+  };
+  const Zone* find(const wire::Name& apex) const;
+
   const TransferConfig& config_;
-  const Catalog& catalog_;
-  const ChangeHistory& history_;
+  std::vector<Zone> zones_;
   const Clock& clock_;
 };
 

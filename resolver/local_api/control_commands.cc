@@ -33,9 +33,7 @@ json::object to_json(const ExplainedCandidate& explained) {
   object["target"] = explained.candidate.target;
   object["priority"] = explained.candidate.priority;
   object["weight"] = explained.candidate.weight;
-  object["standing"] = explained.ranked.standing == Standing::held       ? "held"
-                       : explained.ranked.standing == Standing::measured ? "measured"
-                                                                         : "unvisited";
+  object["standing"] = to_string(explained.ranked.standing);
   object["why"] = explained.why;
   object["visits"] = health.visits;
   if (health.smoothed_rtt) object["rtt_ms"] = milliseconds(*health.smoothed_rtt);

@@ -18,7 +18,7 @@ namespace mutua::resolver {
 // The commands of the control socket (lib/control), each answered with one object:
 //   {"command":"lookup","host":"blog.fed.example","port":80,"transport":"tcp"}
 //      -> {"host", "canonical", "held", "address", "ports":["80/tcp"], "candidates":[{"address",
-//          "target","priority","weight","standing":"unvisited|measured|held","why","visits",
+//          "target","priority","weight","standing":"unvisited|measured|doubted|held","why","visits",
 //          "rtt_ms","bandwidth_mbit_s","predicted_ms","consecutive_failures","last_failure"}…]}
 //      the best candidate first; what was not measured is left out. A lookup is no visit.
 //   {"command":"status"} -> {"redirect":"kernel|relay","services_in_kernel","handed_over",

@@ -93,9 +93,9 @@ TEST(ResolverConfig, LookasideIsNoListedOrYes) {
   EXPECT_FALSE(with("lookaside = some\n").ok());
 }
 
-TEST(ResolverConfig, TheRelayHidesFailuresUnlessTheKernelIsWanted) {
+TEST(ResolverConfig, TheKernelLeadsWhereItMayUnlessTheFileSaysOtherwise) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
-  EXPECT_EQ(with("")->redirect, RedirectMode::relay);
+  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
   EXPECT_TRUE(with("")->cgroup.empty());
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");

@@ -145,7 +145,9 @@ class ServerTest : public testing::Test {
     return {updates_.taker(),
             forwards ? questions_.taker() : Taker(),
             {},
-            [](BytesView, BytesView response) { return to_bytes(response); }};
+            [](BytesView, BytesView response) { return to_bytes(response); },
+            {},
+            nullptr};
   }
   SocketAddress address() const { return server_->addresses().front(); }
   SocketAddress address(const std::string& host) const {
@@ -176,9 +178,9 @@ TEST_F(ServerTest, WhatTheGateRefusesGoesNoFurther) {
   server_ = Server::create(config_, catalog_, std::move(all)).value();
   server_->start();
   Client client(address(), SOCK_DGRAM);
-  for (const std::uint16_t id : {1, 2}) {
+  for (const int id : {1, 2}) {
     wire::Message update;
-    update.header.id = id;
+    update.header.id = static_cast<std::uint16_t>(id);
     update.header.opcode = wire::Opcode::update;
     update.question.push_back({zone()->apex(), wire::RRType::soa, wire::RRClass::in});
     client.send(update.to_wire());
