@@ -61,9 +61,9 @@ Result<ZoneSources> make_zone_sources(const ResolverConfig& config, EventLoop& l
     servers.push_back({address, ask_through(*sources.channels.back())});
   }
   sources.authorities =
-      std::make_unique<Authorities>(std::move(servers), on_loop(loop), system_clock());
+      std::make_unique<Authorities>(std::move(servers), on_loop(loop), boot_clock());
   sources.client =
-      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, system_clock());
+      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, boot_clock());
   return sources;
 }
 
@@ -74,7 +74,7 @@ Result<std::unique_ptr<Mirror>> make_mirror(const ResolverConfig& config) {
                           config.state / (key_of(config.zone) + ".mirror")};
   settings.refresh = config.mirror_refresh;
   settings.stale_for = config.stale;
-  return Mirror::create(std::move(settings), system_clock());
+  return Mirror::create(std::move(settings), boot_clock());
 }
 
 // The mirror answers by itself; without one, or before it has come, the authorities are asked.
@@ -95,8 +95,12 @@ DiscoverySettings discovery_settings(const ResolverConfig& config, const NameLis
   settings.zone = config.zone;
   settings.lookaside = config.lookaside;
   if (list) settings.is_listed = [list](const wire::Name& name) { return list->contains(name); };
-  if (mirror)
+  if (mirror) {
     settings.is_listed = [mirror](const wire::Name& name) { return mirror->looks_aside_for(name); };
+    settings.heard_at = [mirror](SteadyTime now) {
+      return std::min(now, mirror->heard_at().value_or(now));
+    };
+  }
   settings.stale_for = config.stale;
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
@@ -163,9 +167,9 @@ Result<void> run(const ResolverConfig& config) {
   if (config.lookaside == Lookaside::listed && !mirror)
     list.emplace(config.zone, config.authorities);
   Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
-                      ask_zone, system_clock());
+                      ask_zone, boot_clock());
   HealthTable health(kKnownPeers);
-  Chooser chooser(discovery, health, Policy{}, system_clock());
+  Chooser chooser(discovery, health, Policy{}, boot_clock());
   const auto kernel = TRY(make_kernel_redirect(config));
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
   // Only with the kernel's help: with gates the relay binds nothing, so that somebody has to bring the

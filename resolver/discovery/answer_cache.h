@@ -59,14 +59,15 @@ class AnswerCache {
     return entry != entries_.end() && now - entry->second.stored_at < age;
   }
 
-  // Keeps what the authority said.
-  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now) {
+  // Keeps what the authority said, at `heard_at`: not after now.
+  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now,
+                       SteadyTime heard_at) {
     Entry& entry = entry_of(name);
     entry.answer = std::make_shared<const Value>(std::move(said.value));
     entry.stored_at = now;
     entry.authority_is_away = false;
     entry.ask_again = now + said.ttl;
-    entry.useless_after = entry.ask_again + stale_for_;
+    entry.useless_after = heard_at + said.ttl + stale_for_;
     return entry.answer;
   }
 

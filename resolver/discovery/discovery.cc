@@ -92,7 +92,7 @@ void Discovery::settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<V
     const std::lock_guard lock(mutex_);
     const SteadyTime now = clock_.steady_now();
     if (!said) ++failures_;
-    answer = said ? kind.cache.store(name, std::move(*said), now)
+    answer = said ? kind.cache.store(name, std::move(*said), now, settings_.heard_at(now))
                   : kind.cache.store_failure(name, said.error(), now);
     auto all = kind.waiting.extract(name);
     if (!all.empty()) waiting = std::move(all.mapped());

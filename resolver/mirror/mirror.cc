@@ -74,6 +74,7 @@ class TransferredMirror final : public Mirror {
 
   std::optional<wire::Message> answer(const wire::Question& question) const override;
   bool looks_aside_for(const wire::Name& name) const override;
+  std::optional<SteadyTime> heard_at() const override;
   Status status() const override;
   Result<void> refresh_now() override;
 
@@ -165,6 +166,12 @@ bool TransferredMirror::looks_aside_for(const wire::Name& name) const {
   const auto aside = zone_.child("lookaside");
   const auto inside = aside ? name.under(*aside) : aside;
   return mirror && inside && mirror->zone->find(*inside);
+}
+
+std::optional<SteadyTime> TransferredMirror::heard_at() const {
+  const bool serves = usable() != nullptr;
+  const std::lock_guard lock(mutex_);
+  return serves ? std::optional(last_contact_) : std::nullopt;
 }
 
 Mirror::Status TransferredMirror::status() const {

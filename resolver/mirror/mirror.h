@@ -55,6 +55,9 @@ class Mirror {
   // Whether the zone looks aside for a name outside it. Any thread.
   virtual bool looks_aside_for(const wire::Name& name) const = 0;
 
+  // When an authority was last heard, by the clock; nothing where there is no zone to answer from.
+  virtual std::optional<SteadyTime> heard_at() const = 0;
+
   struct Status {
     bool serves = false;
     std::uint32_t serial = 0;

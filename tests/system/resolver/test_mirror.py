@@ -30,10 +30,10 @@ def start_signed(lab, *more):
     return authority, printed.stdout.strip()
 
 
-def update(lab, name, rdtype, rdata):
+def update(lab, name, rdtype, *rdatas):
     keyring = dns.tsigkeyring.from_text({"operator": ("hmac-sha256", SECRET)})
     message = dns.update.UpdateMessage("fed.example.", keyring=keyring, keyname="operator", keyalgorithm="hmac-sha256.")
-    message.replace(name, 1, rdtype, rdata)
+    message.replace(name, 1, rdtype, *rdatas)
     code = ("import socket,sys; s=socket.create_connection((sys.argv[1],53),10); b=bytes.fromhex(sys.argv[2]);"
             "s.sendall(len(b).to_bytes(2,'big')+b); print(s.recv(65535)[2:].hex())")
     answer = lab.python(code, laboratory.AUTHORITY, message.to_wire().hex())
