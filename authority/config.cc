@@ -1,5 +1,9 @@
 #include "authority/config.h"
 
+#include <unistd.h>
+
+#include <array>
+#include <climits>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -254,6 +258,23 @@ Result<void> read_transfer(Config& file, TransferConfig& config) {
   return {};
 }
 
+// "socket <path>" or "file <path>"
+Result<void> read_tap(Config& file, AuthorityConfig& config) {
+  const std::string text = TRY(file.text("dnstap", ""));
+  if (text.empty()) return {};
+  std::istringstream words(text);
+  std::string target, path, more;
+  words >> target >> path;
+  if ((target != "socket" && target != "file") || path.empty() || words >> more)
+    return file.error_at("dnstap", "expected: socket or file, and a path");
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  ::gethostname(host.data(), HOST_NAME_MAX);
+  config.tap =
+      TapConfig{target == "socket" ? FrameStream::Target::socket : FrameStream::Target::file, path,
+                host.data(), "mutua-authority " MUTUA_VERSION};
+  return {};
+}
+
 // "<name> [<group>]"
 Result<void> read_zone_list(Config& file, AuthorityConfig& config) {
   constexpr std::string_view kKey = "catalog_zone";
@@ -291,6 +312,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
   TRY(read_zone_list(file, config));
+  TRY(read_tap(file, config));
   TRY(read_dnssec(file, config));
   TRY(read_primaries(file, config));
   FederationPolicy& policy = config.writer.federation;

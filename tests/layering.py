@@ -33,8 +33,10 @@ ARROWS = {
     "authority/transfer": ["authority/access", "authority/dnssec", "lib/stub_client"],
     "authority/tls": ["lib/base"],
     "authority/xdp": ["lib/base"],
+    "authority/tap": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
-                         "authority/tls", "authority/writer", "authority/xdp", "lib/upstream"],
+                         "authority/tls", "authority/writer", "authority/xdp", "authority/tap",
+                         "lib/upstream"],
     "authority/metrics": ["authority/server"],
     "authority": ["authority/metrics", "authority/server", "lib/control"],
 
@@ -80,6 +82,7 @@ ONLY_IN = {
     r"slirp/": ["peer/ports"],
     r"bpf/": ["authority/xdp", "resolver/kernel_redirect"],
     r"xdp/xsk\.h": ["authority/xdp"],
+    r"(fstrm|dnstap\.pb-c)\.h": ["authority/tap"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],
 }
