@@ -156,6 +156,13 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
   dnssec.algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  const std::string denial = TRY(file.text("dnssec_denial", "nsec"));
+  if (denial != "nsec" && denial != "nsec3")
+    return file.error_at("dnssec_denial", "must be nsec or nsec3, not " + denial);
+  constexpr std::size_t kLongestHashed = 255 - 33;  // <hash>.<zone> must be a name
+  if (denial == "nsec3" && config.zone.wire().size() > kLongestHashed)
+    return file.error_at("dnssec_denial", "the zone's name is too long for nsec3");
+  if (denial == "nsec3") config.writer.denial = Denial::nsec3;
   const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", std::chrono::seconds(0)));
   if (lifetime.count() != 0) dnssec.roll.lifetime = lifetime;
   dnssec.roll.parent_ds_ttl =
@@ -172,6 +179,8 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   const std::string without = TRY(file.text("dnssec", ""));
   if (!without.empty() && without != "keep" && without != "remove")
     return file.error_at("dnssec", "must be keep or remove, not " + without);
+  if (config.writer.denial == Denial::nsec3 && dnssec.keys.empty())
+    return file.error_at("dnssec_denial", "has no use without dnssec_keys");
   if (!without.empty() && !dnssec.keys.empty())
     return file.error_at("dnssec", "has no use beside dnssec_keys");
   if (without == "keep") config.writer.without_keys = WithoutKeys::keep;

@@ -23,7 +23,7 @@ ARROWS = {
     "lib/local_protocol": [],
 
     "authority/zone": ["lib/base", "lib/wire"],
-    "authority/query": ["authority/zone"],
+    "authority/query": ["authority/zone", "lib/dnssec"],
     "authority/access": ["authority/federation", "authority/store"],
     "authority/federation": ["authority/zone", "lib/trust"],
     "authority/update": ["authority/access"],
