@@ -13,6 +13,7 @@
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
 #include "authority/store/open_store.h"
+#include "authority/tap/tap.h"
 #include "authority/transfer/notifier.h"
 #include "authority/transfer/transfer_service.h"
 #include "authority/transfer/zone_list.h"
@@ -63,6 +64,8 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const sigset_t signals = block_signals();
   InheritedSockets inherited = InheritedSockets::from_environment();
   TRY(raise_descriptor_limit(config.server.tcp.connections));
+  std::unique_ptr<Tap> tap;
+  if (config.tap) tap = std::make_unique<Tap>(*config.tap);
   std::unique_ptr<Notifier> notifier;  // set before the source runs
   const auto source =
       TRY(ZoneSource::create(config, store, [&notifier] { notifier->zone_changed(); }));
@@ -82,10 +85,11 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   const auto server = TRY(Server::create(
       config.server, catalog,
       {source->taker(), questions_to(forwarder.get()), transfers_from(transfers, config.transfer),
-       signer_of_answers(config), source->gate(), list ? &list->version() : nullptr},
+       signer_of_answers(config), source->gate(), list ? &list->version() : nullptr, tap.get()},
       std::move(inherited)));
   const auto metrics = TRY(MetricsServer::create(config.metrics_listen, [&] {
-    return metrics_text(server->statistics(), source->writer_counters(), *catalog.current());
+    return metrics_text(server->statistics(), source->writer_counters(), *catalog.current(),
+                        tap.get());
   }));
   std::unique_ptr<control::Server> control;
   if (!config.control_socket.empty())
@@ -94,6 +98,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
           return handle_control(catalog, config.writer.federation, request);
         }));
 
+  if (tap) tap->start();
   source->start();
   server->start();
   notifier->start();
@@ -112,6 +117,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   notifier->stop();
   if (list) list->stop();
   server->stop();
+  if (tap) tap->stop();
   return {};
 }
 

@@ -126,10 +126,9 @@ RelaySettings relay_settings() {
   const std::size_t descriptors = raise_descriptor_limit();
   RelaySettings settings;
   settings.threads = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
-  // Two sockets for each connection, and a pipe for every second one.
+  // Two sockets for each connection.
   settings.connections = std::clamp<std::size_t>(
-      (descriptors - std::min(descriptors / 4, kOtherDescriptors)) / 3, 16, 100'000);
-  settings.pipes = settings.connections / 2;
+      (descriptors - std::min(descriptors / 4, kOtherDescriptors)) / 2, 16, 100'000);
   return settings;
 }
 

@@ -51,6 +51,8 @@ class TcpConnection {
     Scratch& scratch;
     AnswerCounters& counters;
     std::uint32_t seconds;  // since 1970
+    TapRing* tap;           // or nullptr
+    std::int64_t came;      // for the tap
   };
 
   // Takes octets that came. Nothing is answered before answer_requests().
@@ -99,6 +101,7 @@ class TcpConnection {
   bool answer_one(BytesView message, const Answering& answering, const Surroundings& surroundings);
   bool respond(BytesView message, const Answered& answered, const Surroundings& surroundings);
   void queue(BytesView response);
+  void tell(BytesView message, BytesView response, const Surroundings& surroundings) const;
 
   UniqueFd socket_;
   std::unique_ptr<TlsStream> tls_;  // over the socket

@@ -46,6 +46,7 @@ class XdpWorker {
   void answer_all(Batch& batch);
   void answer_one(Batch& batch, unsigned index);
   void forward(const DatagramFrame& question);
+  void tell(const Batch& batch);
   const XdpEndpoint* endpoint_of(const DatagramFrame& question) const;
 
   const std::unique_ptr<XdpSocket> socket_;
@@ -53,6 +54,7 @@ class XdpWorker {
   const AnsweringContext& context_;
   AnswerCounters counters_;
   DatagramAnswers answers_;
+  TapRing* const tap_;  // or nullptr
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -48,6 +48,7 @@ struct WriterConfig {
   KeyKeeper* keys = nullptr;
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
+  Denial denial = Denial::nsec;  // the chain that the zone has or gets
   // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole
   // zone, and updates wait for it. Whatever changes the zone takes the old one out. Nothing: none.
   std::optional<std::chrono::milliseconds> digest_pause;

@@ -96,6 +96,11 @@ class ZoneNode {
     return owner.size() == folded.size() &&
            std::memcmp(owner.data(), folded.data(), folded.size()) == 0;
   }
+  // Nothing but an NSEC3 stands here: for questions there is no such name (RFC 5155 section 7.2.8).
+  bool is_denial_alone() const {
+    if (children_ != 0 || !ready(wire::RRType::nsec3)) return false;
+    return all_ready().size() == (ready(wire::RRType::rrsig) ? 2 : 1);
+  }
   // Names directly below this one.
   std::uint32_t children() const { return children_; }
 

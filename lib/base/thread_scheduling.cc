@@ -40,4 +40,9 @@ void step_back() {
   [[maybe_unused]] const int done = ::setpriority(PRIO_PROCESS, thread, kNiceness);
 }
 
+void take_only_what_is_left() {
+  const sched_param parameters{};
+  [[maybe_unused]] const int done = ::sched_setscheduler(0, SCHED_IDLE, &parameters);
+}
+
 }  // namespace mutua

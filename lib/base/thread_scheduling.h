@@ -13,4 +13,7 @@ void ask_for_short_slices();
 // For a thread whose work nobody waits for: it steps back behind all others.
 void step_back();
 
+// For a thread whose work may as well be left undone: it runs when no other wants its processor.
+void take_only_what_is_left();
+
 }  // namespace mutua

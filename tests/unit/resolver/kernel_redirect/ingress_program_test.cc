@@ -23,8 +23,8 @@ UniqueFd load_a_program() {
   code[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
   code[0].imm = TC_ACT_UNSPEC;
   code[1].code = BPF_JMP | BPF_EXIT;
-  return UniqueFd(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "test", "GPL", code.data(), code.size(),
-                                nullptr));
+  return UniqueFd(
+      bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "test", "GPL", code.data(), code.size(), nullptr));
 }
 
 // What tc(8) says of the loopback interface's ingress.
@@ -84,9 +84,7 @@ TEST_F(Attached, WhatAKilledProcessHasLeftIsReplacedOrSwept) {
   }
 }
 
-TEST_F(Attached, NowhereIsAnError) {
-  EXPECT_FALSE(IngressProgram::attach(program_.get(), 4711));
-}
+TEST_F(Attached, NowhereIsAnError) { EXPECT_FALSE(IngressProgram::attach(program_.get(), 4711)); }
 
 }  // namespace
 }  // namespace mutua::resolver
