@@ -82,6 +82,7 @@ def test_what_was_fetched_survives_kill_9_and_serves_without_anybody(lab):
     authority.end()
     lab.resolver.end(signal.SIGKILL)
     start_mirror(lab, anchor)
+    wait_until(lambda: mirror(lab)["serves"], 10, what="the file is proven")
     assert "mirror.loaded" in lab.log()
     assert held(lab) == WANTED
     assert lab.curl("http://blog.fed.example/").stdout == "127.0.0.11"
@@ -91,11 +92,13 @@ def test_what_was_fetched_survives_kill_9_and_serves_without_anybody(lab):
     good = file.read_bytes()
     file.write_bytes(good[:-40] + b"x" + good[-39:])
     start_mirror(lab, anchor)
-    assert "damaged" in lab.log() and not mirror(lab)["serves"]
+    wait_until(lambda: "damaged" in lab.log(), 10, what="the damage is seen")
+    assert not mirror(lab)["serves"]
     lab.resolver.end(signal.SIGKILL)
     file.write_bytes(good)
     start_mirror(lab, "fed.example. IN DS 1 15 2 " + "00" * 32)
-    assert "none of its keys is a trust anchor" in lab.log() and not mirror(lab)["serves"]
+    wait_until(lambda: "none of its keys is a trust anchor" in lab.log(), 10, what="the file is another key's")
+    assert not mirror(lab)["serves"]
 
 
 def test_the_authority_may_forge_nothing(lab):
