@@ -107,12 +107,18 @@ Result<void> run_status(const Arguments& arguments, const Sockets& sockets) {
   if (arguments.has("json")) return print_json(result);
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, value] : result) {
+    if (value.is_object()) {
+      rows.push_back({std::string(key), on_one_line(value.get_object())});
+      continue;
+    }
     if (!value.is_array()) {
       rows.push_back({std::string(key), text_of(result, key)});
       continue;
     }
     for (const auto& one : value.get_array())
-      rows.push_back({std::string(key), one.is_object() ? on_one_line(one.get_object()) : ""});
+      rows.push_back({std::string(key), one.is_object()   ? on_one_line(one.get_object())
+                                        : one.is_string() ? std::string(one.get_string())
+                                                          : ""});
   }
   print_table(rows);
   return {};

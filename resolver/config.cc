@@ -7,6 +7,8 @@
 namespace mutua::resolver {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr int kDnsPort = 53;
 constexpr std::size_t kMostAuthorities = 8;  // each has a thread
 constexpr std::size_t kLargestAnchorFile = 64 * 1024;
@@ -19,6 +21,16 @@ Result<std::vector<SocketAddress>> addresses(Config& file, std::string_view key)
     parsed.push_back(*address);
   }
   return parsed;
+}
+
+Result<std::chrono::seconds> seconds_within(Config& file, std::string_view key,
+                                            std::chrono::seconds fallback,
+                                            std::chrono::seconds least, std::chrono::seconds most) {
+  const auto value = TRY(file.duration(key, fallback));
+  if (value < least || value > most)
+    return file.error_at(key, "expected " + std::to_string(least.count()) + " to " +
+                                  std::to_string(most.count()) + " seconds");
+  return std::chrono::duration_cast<std::chrono::seconds>(value);
 }
 
 // Each value is a record, or the path of a file of records.
@@ -65,6 +77,12 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   if (!zone) return file.error_at("zone", zone.error().message());
   config.zone = *zone;
   config.trust_anchors = TRY(trust_anchors(file, config.zone));
+  config.mirror = TRY(file.yes_no("mirror", false));
+  if (config.mirror && config.trust_anchors.empty())
+    return file.error_at("mirror", "needs a trust_anchor: nobody else would vouch for the copy");
+  config.state = TRY(file.text("state", "/var/lib/mutua-resolver"));
+  config.mirror_refresh = TRY(seconds_within(file, "mirror_refresh", 10s, 1s, 24h));
+  config.stale = TRY(seconds_within(file, "stale", 72h, 0s, 24h * 30));
   const std::string lookaside = TRY(file.text("lookaside", "no"));
   if (lookaside == "yes") {
     config.lookaside = Lookaside::yes;
@@ -86,13 +104,13 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
     if (!pool6) return file.error_at("pool6", pool6.error().message());
     config.pool6 = *pool6;
   }
-  const std::string redirect = TRY(file.text("redirect", "relay"));
+  const std::string redirect = TRY(file.text("redirect", "auto"));
   if (redirect == "kernel") {
     config.redirect = RedirectMode::kernel;
-  } else if (redirect == "auto") {
-    config.redirect = RedirectMode::automatic;
-  } else if (redirect != "relay") {
-    return file.error_at("redirect", "expected relay, auto or kernel");
+  } else if (redirect == "relay") {
+    config.redirect = RedirectMode::relay;
+  } else if (redirect != "auto") {
+    return file.error_at("redirect", "expected auto, kernel or relay");
   }
   config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());

@@ -30,8 +30,13 @@ struct ResolverConfig {
   std::filesystem::path socket_folder, control_socket;
   Ipv4Range pool;
   std::optional<Ipv6Prefix> pool6;
-  RedirectMode redirect = RedirectMode::relay;
-  std::filesystem::path cgroup;  // empty: the root of all
+  RedirectMode redirect = RedirectMode::automatic;
+  std::filesystem::path cgroup;  // of the kernel's redirect; empty: the root of all
+  // A whole copy of the zone, kept below `state`.
+  bool mirror = false;
+  std::filesystem::path state;
+  std::chrono::seconds mirror_refresh{10};
+  std::chrono::seconds stale{std::chrono::hours(72)};  // how long without an authority
 };
 
 // `resolv_conf` is the text that names the upstreams where the file has none.

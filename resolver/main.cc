@@ -17,6 +17,7 @@
 #include "resolver/local_api/name_table.h"
 #include "resolver/local_api/nss_server.h"
 #include "resolver/local_api/stub_server.h"
+#include "resolver/mirror/mirror.h"
 #include "resolver/name_list/name_list.h"
 #include "resolver/redirect/local_route.h"
 #include "resolver/service/acceptable_peer.h"
@@ -60,14 +61,33 @@ Result<ZoneSources> make_zone_sources(const ResolverConfig& config, EventLoop& l
     servers.push_back({address, ask_through(*sources.channels.back())});
   }
   sources.authorities =
-      std::make_unique<Authorities>(std::move(servers), on_loop(loop), system_clock());
+      std::make_unique<Authorities>(std::move(servers), on_loop(loop), boot_clock());
   sources.client =
-      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, system_clock());
+      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, boot_clock());
   return sources;
 }
 
+// Null where none is wanted.
+Result<std::unique_ptr<Mirror>> make_mirror(const ResolverConfig& config) {
+  if (!config.mirror) return std::unique_ptr<Mirror>();
+  MirrorSettings settings{config.trust_anchors, config.authorities,
+                          config.state / (key_of(config.zone) + ".mirror")};
+  settings.refresh = config.mirror_refresh;
+  settings.stale_for = config.stale;
+  return Mirror::create(std::move(settings), boot_clock());
+}
+
+// The mirror answers by itself; without one, or before it has come, the authorities are asked.
+AskZone ask_zone_through(ZoneClient& client, const Mirror* mirror) {
+  return [&client, mirror](const wire::Question& question, std::function<void(ZoneAnswer)> done) {
+    if (auto known = mirror ? mirror->answer(question) : std::nullopt)
+      return done(*std::move(known));
+    client.ask(question, std::move(done));
+  };
+}
+
 DiscoverySettings discovery_settings(const ResolverConfig& config, const NameList* list,
-                                     EventLoop& loop) {
+                                     const Mirror* mirror, EventLoop& loop) {
   // A federation on this very machine, for trials, has its peers here too.
   const bool local = std::any_of(config.authorities.begin(), config.authorities.end(),
                                  [](const SocketAddress& one) { return one.is_loopback(); });
@@ -75,6 +95,13 @@ DiscoverySettings discovery_settings(const ResolverConfig& config, const NameLis
   settings.zone = config.zone;
   settings.lookaside = config.lookaside;
   if (list) settings.is_listed = [list](const wire::Name& name) { return list->contains(name); };
+  if (mirror) {
+    settings.is_listed = [mirror](const wire::Name& name) { return mirror->looks_aside_for(name); };
+    settings.heard_at = [mirror](SteadyTime now) {
+      return std::min(now, mirror->heard_at().value_or(now));
+    };
+  }
+  settings.stale_for = config.stale;
   settings.acceptable =
       [pool = config.pool, loopback = local ? LoopbackPeers::yes : LoopbackPeers::no](
           const SocketAddress& peer) { return is_acceptable_peer(peer, pool, loopback); };
@@ -87,10 +114,9 @@ RelaySettings relay_settings() {
   const std::size_t descriptors = raise_descriptor_limit();
   RelaySettings settings;
   settings.threads = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
-  // Two sockets for each connection, and a pipe for every second one.
+  // Two sockets for each connection.
   settings.connections = std::clamp<std::size_t>(
-      (descriptors - std::min(descriptors / 4, kOtherDescriptors)) / 3, 16, 100'000);
-  settings.pipes = settings.connections / 2;
+      (descriptors - std::min(descriptors / 4, kOtherDescriptors)) / 2, 16, 100'000);
   return settings;
 }
 
@@ -131,19 +157,19 @@ Result<void> run(const ResolverConfig& config) {
   const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
   ZoneSources zone = TRY(make_zone_sources(config, *loop));
-  const AskZone ask_zone = [client = zone.client.get()](const wire::Question& question, auto done) {
-    client->ask(question, std::move(done));
-  };
+  const auto mirror = TRY(make_mirror(config));
+  const AskZone ask_zone = ask_zone_through(*zone.client, mirror.get());
   std::unique_ptr<upstream::Upstream> real_dns;
   if (!config.upstreams.empty())
     real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
 
   std::optional<NameList> list;
-  if (config.lookaside == Lookaside::listed) list.emplace(config.zone, config.authorities);
-  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, *loop), ask_zone,
-                      system_clock());
+  if (config.lookaside == Lookaside::listed && !mirror)
+    list.emplace(config.zone, config.authorities);
+  Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
+                      ask_zone, boot_clock());
   HealthTable health(kKnownPeers);
-  Chooser chooser(discovery, health, Policy{}, system_clock());
+  Chooser chooser(discovery, health, Policy{}, boot_clock());
   const auto kernel = TRY(make_kernel_redirect(config));
   const auto relay = TRY(Relay::create(relay_settings(), chooser));
   // Only with the kernel's help: with gates the relay binds nothing, so that somebody has to bring the
@@ -171,12 +197,14 @@ Result<void> run(const ResolverConfig& config) {
                                   {names, discovery, pass_on, ask_through(*real_dns),
                                    zone.client->validates() ? ask_zone : nullptr, config.zone}));
   }
-  ControlCommands commands({*loop, *zone.authorities, *zone.client, discovery, health, chooser,
-                            names, *relay, routes_in_kernel ? &*routes_in_kernel : nullptr});
+  ControlCommands commands({*loop, *zone.authorities, *zone.client, mirror.get(), discovery, health,
+                            chooser, names, *relay,
+                            routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
       config.control_socket, 0666,
       [&](const auto& request, const auto&) { return commands.handle(request); }));
 
+  if (mirror) mirror->start();
   names.begin();
   prober.begin();
   if (routes_in_kernel) TRY(routes_in_kernel->begin());

@@ -28,6 +28,10 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using stub_client::DnsStream;
 using wire::RRType;
+using zone_transfer::IncomingTransfer;
+using zone_transfer::Received;
+using zone_transfer::UpToDate;
+using zone_transfer::WholeZone;
 
 // What stands in the catalog before there is a zone: it answers nothing.
 Result<std::shared_ptr<const ZoneVersion>> nothing_yet(const wire::Name& zone) {

@@ -8,13 +8,13 @@
 
 #include "authority/access/tsig_key.h"
 #include "authority/store/zone_store.h"
-#include "authority/transfer/incoming_transfer.h"
 #include "authority/zone/catalog.h"
 #include "authority/zone/change_history.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/socket_address.h"
+#include "zone_transfer/incoming_transfer.h"
 
 namespace mutua::authority {
 
@@ -27,7 +27,7 @@ struct Primary {
 
 struct FollowerConfig {
   std::vector<Primary> primaries;  // asked in this order until one has something newer
-  IncomingLimits limits;
+  zone_transfer::IncomingLimits limits;
   std::chrono::seconds message_patience{20};  // for each message and for the connection
   std::chrono::minutes transfer_patience{60};
   // What the SOA says of refresh and retry counts within these bounds.

@@ -1,39 +1,20 @@
 #include "authority/transfer/received_changes.h"
 
-#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "authority/dnssec/zone_digest.h"
+#include "zone_transfer/rrsets.h"
 
 namespace mutua::authority {
 namespace {
 
 using wire::RRType;
+using zone_transfer::Difference;
+using zone_transfer::Differences;
+using zone_transfer::Received;
+using zone_transfer::WholeZone;
 using Place = std::pair<wire::Name, RRType>;
-
-// RRSIGs have the TTL of what they cover, each its own (ttl_of()).
-std::uint32_t rrset_ttl(const wire::Record& record) {
-  return record.type == RRType::rrsig ? 0 : record.ttl;
-}
-
-// A primary that sends an RRset with several TTLs breaks RFC 2181 section 5.2; the last one counts.
-std::vector<OwnedRRset> rrsets_of(std::vector<wire::Record> records) {
-  std::map<Place, RRset> by_place;
-  for (wire::Record& record : records) {
-    RRset& rrset = by_place[{record.owner, record.type}];
-    rrset.type = record.type;
-    rrset.ttl = rrset_ttl(record);
-    rrset.rdatas.push_back(std::move(record.rdata));
-  }
-  std::vector<OwnedRRset> rrsets;
-  rrsets.reserve(by_place.size());
-  for (auto& [place, rrset] : by_place) {
-    normalize(rrset);
-    rrsets.push_back({place.first, std::move(rrset)});
-  }
-  return rrsets;
-}
 
 // What leads from one version to another. O(zone).
 ChangeSet difference(const ZoneVersion* from, const ZoneVersion& to) {
@@ -52,20 +33,6 @@ ChangeSet difference(const ZoneVersion* from, const ZoneVersion& to) {
   return change;
 }
 
-// False where it is not there.
-bool remove_from(RRset& rrset, const wire::Record& record) {
-  auto at = std::find(rrset.rdatas.begin(), rrset.rdatas.end(), record.rdata);
-  if (at == rrset.rdatas.end()) {  // perhaps with other letters
-    const Bytes canonical = wire::canonical_rdata(record.type, record.rdata);
-    at = std::find_if(rrset.rdatas.begin(), rrset.rdatas.end(), [&](const Bytes& one) {
-      return wire::canonical_rdata(record.type, one) == canonical;
-    });
-  }
-  if (at == rrset.rdatas.end()) return false;
-  rrset.rdatas.erase(at);
-  return true;
-}
-
 // One step of an IXFR on top of a version.
 class Step {
  public:
@@ -73,7 +40,7 @@ class Step {
 
   Result<void> remove(const wire::Record& record) {
     std::optional<RRset>& rrset = edit(record.owner, record.type);
-    if (!rrset || !remove_from(*rrset, record))
+    if (!rrset || !zone_transfer::remove_from(*rrset, record))
       return Error("a difference removes " + record.owner.to_text() + " " + to_text(record.type) +
                    ", which is not there");
     if (rrset->rdatas.empty()) rrset.reset();
@@ -82,9 +49,8 @@ class Step {
 
   void add(wire::Record record) {
     std::optional<RRset>& rrset = edit(record.owner, record.type);
-    if (!rrset) rrset = RRset{record.type, 0, {}};
-    rrset->ttl = rrset_ttl(record);
-    rrset->rdatas.push_back(std::move(record.rdata));
+    if (!rrset) rrset.emplace();
+    zone_transfer::add_to(*rrset, std::move(record));
   }
 
   ChangeSet finish(std::uint32_t to) {
@@ -126,7 +92,8 @@ Result<ChangeSet> apply_step(const ZoneVersion& base, Difference difference) {
 Result<Followed> follow(const ZoneVersion* present, const wire::Name& apex, Received received) {
   Followed followed;
   if (auto* whole = std::get_if<WholeZone>(&received)) {
-    followed.version = TRY(ZoneVersion::create(apex, rrsets_of(std::exchange(whole->records, {}))));
+    followed.version =
+        TRY(ZoneVersion::create(apex, zone_transfer::rrsets_of(std::exchange(whole->records, {}))));
     followed.changes.push_back(difference(present, *followed.version));
   } else if (auto* differences = std::get_if<Differences>(&received)) {
     if (!present) return Error("differences to a zone that is not here");

@@ -3,10 +3,10 @@
 #include <memory>
 #include <vector>
 
-#include "authority/transfer/incoming_transfer.h"
 #include "authority/zone/change_set.h"
 #include "authority/zone/zone_version.h"
 #include "base/result.h"
+#include "zone_transfer/incoming_transfer.h"
 
 namespace mutua::authority {
 
@@ -19,6 +19,7 @@ struct Followed {
 // PURE. A whole zone replaces `present` in one step (from 0 where there is none); differences are
 // applied to it. Fails, and nothing is to be kept, where differences do not fit what is there, where
 // the result is no zone (see ZoneVersion::create), or where its ZONEMD does not match it.
-Result<Followed> follow(const ZoneVersion* present, const wire::Name& apex, Received received);
+Result<Followed> follow(const ZoneVersion* present, const wire::Name& apex,
+                        zone_transfer::Received received);
 
 }  // namespace mutua::authority

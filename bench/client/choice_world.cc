@@ -28,6 +28,7 @@ constexpr std::size_t kFlows = 3000;
 constexpr double kSegment = 1460;
 constexpr double kConnectStall = 0.6;             // seconds that a dead peer costs
 constexpr std::chrono::milliseconds kPause{250};  // between flows
+constexpr std::size_t kTurnEvery = 4;             // flows, as a second has: the prober's turn
 constexpr std::size_t kProbeEvery = 8;            // flows
 
 struct Path {
@@ -67,7 +68,8 @@ class World {
       const double size = std::min(5e7, std::exp(normal(std::log(6e4), 1.6)));
       if (sizes_are_told) policy.typical_octets = size;
       sum += take(policy, size) / oracle(size);
-      if (flow % kProbeEvery == 0) probe();
+      if (flow % kTurnEvery == 0) probe(resolver::doubted(health_, policy, now_));
+      if (flow % kProbeEvery == 0) probe(resolver::stalest(health_, policy, now_));
       now_ += kPause;
     }
     return sum / kFlows;
@@ -155,9 +157,8 @@ class World {
       health = after_transfer(std::move(health), *best, meter.total(), now_);
   }
 
-  // The stalest peer is asked for its round trip, without a flow.
-  void probe() {
-    const auto index = resolver::stalest(health_, now_);
+  // A peer is asked for its round trip, without a flow.
+  void probe(std::optional<std::size_t> index) {
     if (!index) return;
     Health& health = health_[*index];
     if (!paths_[*index].alive) {

@@ -1,6 +1,7 @@
 #include "dnssec/nsec.h"
 
 #include <array>
+#include <bit>
 
 namespace mutua::dnssec {
 namespace {
@@ -35,6 +36,14 @@ bool Nsec::lists(wire::RRType type) const {
     return low / 8 < bitmaps[at + 1] && (bitmaps[at + 2 + low / 8] & 0x80 >> low % 8) != 0;
   }
   return false;
+}
+
+std::size_t Nsec::type_count() const {
+  std::size_t count = 0;
+  for (std::size_t at = 0; at + 2 <= bitmaps.size(); at += 2U + bitmaps[at + 1])
+    for (std::size_t i = 0; i < bitmaps[at + 1]; ++i)
+      count += static_cast<std::size_t>(std::popcount(bitmaps[at + 2 + i]));
+  return count;
 }
 
 Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next) {

@@ -15,6 +15,7 @@ struct Nsec {
   Bytes bitmaps;  // well-formed
 
   bool lists(wire::RRType type) const;
+  std::size_t type_count() const;
 };
 Result<Nsec> parse_nsec(BytesView rdata);
 Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next);

@@ -33,8 +33,10 @@ double draw_lot(std::uint16_t weight, std::uint64_t seed, std::size_t index) {
   return -std::log(uniform) / (weight == 0 ? 1e-3 : weight);
 }
 
-bool is_measured(const Health& health, const Policy& policy, SteadyTime now) {
-  return health.smoothed_rtt.has_value() && now - health.measured_at < policy.revisit_after;
+// Users shall not be the ones who find out whether a peer that failed is back.
+bool is_doubted(const Health& health, const Policy& policy, SteadyTime now) {
+  return health.consecutive_failures > 0 && !health.is_held(now) &&
+         health.probed_at < health.held_until && now - health.held_until < policy.revisit_after;
 }
 
 // A peer of unknown bandwidth is credited with the best that is known: hope makes it be tried.
@@ -44,11 +46,14 @@ double hoped_bandwidth(const std::vector<Health>& health, const Policy& policy) 
   return best;
 }
 
+bool failed(const Judged& judged) {
+  return judged.ranked.standing == Standing::doubted || judged.ranked.standing == Standing::held;
+}
+
 bool goes_before(const Judged& a, const Judged& b) {
-  const bool a_held = a.ranked.standing == Standing::held;
-  const bool b_held = b.ranked.standing == Standing::held;
-  if (a_held != b_held) return b_held;
-  if (a_held && a.held_until != b.held_until) return a.held_until < b.held_until;
+  if (failed(a) != failed(b)) return failed(b);
+  // Which puts doubted ones before held ones.
+  if (failed(a) && a.held_until != b.held_until) return a.held_until < b.held_until;
   if (a.priority != b.priority) return a.priority < b.priority;
   if (a.ranked.standing != b.ranked.standing) return a.ranked.standing < b.ranked.standing;
   if (a.ranked.standing == Standing::measured && a.ranked.predicted != b.ranked.predicted) {
@@ -99,13 +104,37 @@ void let_another_be_tried(std::vector<Judged>& order, const std::vector<Health>&
 
 }  // namespace
 
-std::optional<std::size_t> stalest(const std::vector<Health>& health, SteadyTime now) {
+const char* to_string(Standing standing) {
+  switch (standing) {
+    case Standing::unvisited:
+      return "unvisited";
+    case Standing::measured:
+      return "measured";
+    case Standing::doubted:
+      return "doubted";
+    case Standing::held:
+      return "held";
+  }
+  return "?";
+}
+
+std::optional<std::size_t> doubted(const std::vector<Health>& health, const Policy& policy,
+                                   SteadyTime now) {
+  const auto found =
+      std::ranges::find_if(health, [&](const Health& one) { return is_doubted(one, policy, now); });
+  if (found == health.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - health.begin());
+}
+
+std::optional<std::size_t> stalest(const std::vector<Health>& health, const Policy& policy,
+                                   SteadyTime now) {
   std::optional<std::size_t> found;
   const auto known_at = [&](std::size_t i) {
     return std::max(health[i].measured_at, health[i].probed_at);
   };
   for (std::size_t i = 0; i < health.size(); ++i) {
-    if (!health[i].smoothed_rtt || health[i].is_held(now)) continue;
+    const Health& one = health[i];
+    if (!one.smoothed_rtt || one.is_held(now) || is_doubted(one, policy, now)) continue;
     if (!found || known_at(i) < known_at(*found)) found = i;
   }
   return found;
@@ -126,11 +155,57 @@ std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double b
   return std::chrono::microseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1e6));
 }
 
+namespace {
+
+// What the health of all candidates says of each.
+class Judge {
+ public:
+  Judge(const std::vector<Health>& health, const Policy& policy, SteadyTime now)
+      : policy_(policy), now_(now), hoped_bandwidth_(hoped_bandwidth(health, policy)) {
+    for (const Health& one : health) {
+      if (one.is_held(now) || is_doubted(one, policy, now) || !one.smoothed_rtt) continue;
+      best_ = std::min(best_, predicted(one));
+    }
+  }
+
+  void judge(const Health& health, Ranked& ranked) const {
+    if (health.is_held(now_)) {
+      ranked.standing = Standing::held;
+    } else if (is_doubted(health, policy_, now_)) {
+      ranked.standing = Standing::doubted;
+    } else if (health.smoothed_rtt && (is_fresh(health) || !may_be_best(health))) {
+      ranked.standing = Standing::measured;
+      ranked.predicted = predicted(health);
+    } else {
+      ranked.standing = Standing::unvisited;
+    }
+  }
+
+ private:
+  bool is_fresh(const Health& health) const {
+    return now_ - health.measured_at < policy_.revisit_after;
+  }
+  bool may_be_best(const Health& health) const {
+    return predicted_time(*health.smoothed_rtt, hoped_bandwidth_, policy_.typical_octets) <= best_;
+  }
+  std::chrono::microseconds predicted(const Health& health) const {
+    return predicted_time(*health.smoothed_rtt, health.bandwidth.value_or(hoped_bandwidth_),
+                          policy_.typical_octets);
+  }
+
+  const Policy& policy_;
+  const SteadyTime now_;
+  const double hoped_bandwidth_;
+  std::chrono::microseconds best_ = std::chrono::microseconds::max();
+};
+
+}  // namespace
+
 std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
                          const std::vector<Health>& health, const Policy& policy,
                          std::uint64_t seed, SteadyTime now) {
   BASE_ASSERT(candidates.size() == health.size());
-  const double hoped = hoped_bandwidth(health, policy);
+  const Judge judge(health, policy, now);
   std::vector<Judged> order;
   order.reserve(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -140,13 +215,7 @@ std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
                   health[i].visits,
                   draw_lot(candidates[i].weight, seed, i),
                   health[i].avoided_until()};
-    if (health[i].is_held(now)) {
-      judged.ranked.standing = Standing::held;
-    } else if (is_measured(health[i], policy, now)) {
-      judged.ranked.standing = Standing::measured;
-      judged.ranked.predicted = predicted_time(
-          *health[i].smoothed_rtt, health[i].bandwidth.value_or(hoped), policy.typical_octets);
-    }
+    judge.judge(health[i], judged.ranked);
     order.push_back(judged);
   }
   std::sort(order.begin(), order.end(), goes_before);
@@ -171,6 +240,10 @@ std::string explain(const Ranked& ranked, const Health& health, const Policy& po
                   "held down for %.1f s more after %u failure(s) in a row: %.100s",
                   milliseconds(health.held_until - now) / 1000, health.consecutive_failures,
                   health.last_failure.c_str());
+  } else if (ranked.standing == Standing::doubted) {
+    std::snprintf(text, sizeof text,
+                  "failed %u time(s) in a row, and no probe has reached it since: %.100s",
+                  health.consecutive_failures, health.last_failure.c_str());
   } else if (ranked.standing == Standing::unvisited) {
     std::snprintf(text, sizeof text, "%s",
                   health.visits == 0    ? "not visited yet"

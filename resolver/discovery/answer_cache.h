@@ -16,7 +16,7 @@
 namespace mutua::resolver {
 
 // What the authority said, by name. For an authority that cannot be asked RFC 8767 holds: what it
-// last said serves on (for a day), and it is asked again every 5 s without anybody waiting. A failure
+// last said serves on (for `stale_for`), and it is asked again every 5 s without anybody waiting. A failure
 // without an older answer is remembered for 2 s (RFC 9520). Bounded: the longest unused goes first.
 // Not thread-safe; its owner locks.
 template <typename Value>
@@ -24,7 +24,8 @@ class AnswerCache {
  public:
   using Shared = std::shared_ptr<const Value>;
 
-  explicit AnswerCache(std::size_t limit) : limit_(limit) {}
+  AnswerCache(std::size_t limit, std::chrono::seconds stale_for)
+      : limit_(limit), stale_for_(stale_for) {}
 
   struct Found {
     std::optional<Result<Shared>> answer;  // nothing: wait for the authority
@@ -58,14 +59,15 @@ class AnswerCache {
     return entry != entries_.end() && now - entry->second.stored_at < age;
   }
 
-  // Keeps what the authority said.
-  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now) {
+  // Keeps what the authority said, at `heard_at`: not after now.
+  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now,
+                       SteadyTime heard_at) {
     Entry& entry = entry_of(name);
     entry.answer = std::make_shared<const Value>(std::move(said.value));
     entry.stored_at = now;
     entry.authority_is_away = false;
     entry.ask_again = now + said.ttl;
-    entry.useless_after = entry.ask_again + kStaleFor;
+    entry.useless_after = heard_at + said.ttl + stale_for_;
     return entry.answer;
   }
 
@@ -90,7 +92,6 @@ class AnswerCache {
   std::size_t size() const { return entries_.size(); }
 
  private:
-  static constexpr std::chrono::hours kStaleFor{24};
   static constexpr std::chrono::seconds kAskAgainWhileStale{5};
   static constexpr std::chrono::seconds kFailureTtl{2};
 
@@ -118,6 +119,7 @@ class AnswerCache {
   }
 
   const std::size_t limit_;
+  const std::chrono::seconds stale_for_;
   std::unordered_map<wire::Name, Entry> entries_;
   std::list<wire::Name> order_;  // the latest used first
 };

@@ -24,8 +24,8 @@ Discovery::Discovery(DiscoverySettings settings, AskZone authority, const Clock&
     : settings_(std::move(settings)),
       authority_(std::move(authority)),
       clock_(clock),
-      descriptions_(settings_.cached_names),
-      served_(settings_.cached_names) {}
+      descriptions_(settings_.cached_names, settings_.stale_for),
+      served_(settings_.cached_names, settings_.stale_for) {}
 
 bool Discovery::is_concerned(const wire::Name& name) const {
   if (settings_.lookaside == Lookaside::yes || name.is_at_or_below(settings_.zone)) return true;
@@ -92,7 +92,7 @@ void Discovery::settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<V
     const std::lock_guard lock(mutex_);
     const SteadyTime now = clock_.steady_now();
     if (!said) ++failures_;
-    answer = said ? kind.cache.store(name, std::move(*said), now)
+    answer = said ? kind.cache.store(name, std::move(*said), now, settings_.heard_at(now))
                   : kind.cache.store_failure(name, said.error(), now);
     auto all = kind.waiting.extract(name);
     if (!all.empty()) waiting = std::move(all.mapped());

@@ -34,6 +34,10 @@ struct DiscoverySettings {
   // Runs an action later, on any thread, while the Discovery lives; without it stale answers are
   // given only when a question has failed.
   Later later;
+  std::chrono::seconds stale_for = std::chrono::hours(72);  // after its TTL, RFC 8767
+  // When an authority said what is being said now: earlier, where the answers come from a copy.
+  // Thread-safe.
+  std::function<SteadyTime(SteadyTime now)> heard_at = [](SteadyTime now) { return now; };
   std::size_t cached_names = 10'000;        // of each kind
   std::size_t questions_in_flight = 1'000;  // more are answered with an error
   std::size_t waiting_for_one = 10'000;     // callbacks that share one question
@@ -77,7 +81,7 @@ class Discovery {
  private:
   template <typename Value>
   struct Kind {
-    explicit Kind(std::size_t limit) : cache(limit) {}
+    Kind(std::size_t limit, std::chrono::seconds stale_for) : cache(limit, stale_for) {}
     using Done = std::function<void(Result<std::shared_ptr<const Value>>)>;
     AnswerCache<Value> cache;
     std::unordered_map<wire::Name, std::vector<Done>> waiting;

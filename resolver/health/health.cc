@@ -11,7 +11,18 @@ constexpr std::chrono::milliseconds kSuspicion{500};
 constexpr std::chrono::milliseconds kOverdue{20}, kOverdueUnmeasured{100}, kLongestOverdue{1000};
 constexpr double kBandwidthGain = 0.5;  // of the best window of a connection that carried
 constexpr double kLongFlow = 300'000;   // so many octets; of shorter ones in proportion
+constexpr double kPathGain = 0.4;       // at least, where the path was the limit
+constexpr double kPathLimited = 0.7;    // of what slow start alone would have let through
 constexpr double kOtherPath = 1.7;
+
+// Octets a second of a connection that nothing but slow start holds back (RFC 6928).
+double slow_start_rate(double octets, std::chrono::microseconds rtt) {
+  constexpr double initial_window = 10 * 1460;
+  double window = initial_window, sent = 0;
+  int rounds = 0;
+  for (; sent < octets; ++rounds, window *= 2) sent += window;
+  return octets / (std::max(rounds, 1) * std::chrono::duration<double>(rtt).count());
+}
 
 }  // namespace
 
@@ -48,9 +59,18 @@ Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now) {
 
 Health after_transfer(Health health, double octets_per_second, std::uint64_t octets,
                       SteadyTime now) {
-  const double gain = kBandwidthGain * std::min(1.0, static_cast<double>(octets) / kLongFlow);
-  health.bandwidth =
-      (1 - gain) * health.bandwidth.value_or(octets_per_second) + gain * octets_per_second;
+  const double known = health.bandwidth.value_or(octets_per_second);
+  const double length = std::min(1.0, static_cast<double>(octets) / kLongFlow);
+  double gain = kBandwidthGain * length;
+  if (health.smoothed_rtt) {
+    const double unlimited = slow_start_rate(static_cast<double>(octets), *health.smoothed_rtt);
+    if (octets_per_second < kPathLimited * unlimited) {
+      gain = std::max(gain, kPathGain);
+    } else if (length < 1 && octets_per_second < known) {
+      gain = 0;
+    }
+  }
+  health.bandwidth = (1 - gain) * known + gain * octets_per_second;
   health.measured_at = now;
   return health;
 }

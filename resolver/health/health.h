@@ -42,7 +42,8 @@ Health after_overdue(Health health, SteadyTime now);
 Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now);
 
 // A connection that carried `octets` had its best window (BandwidthMeter) at `octets_per_second`. It
-// weighs the more the longer it was: a short one has hardly left slow start.
+// weighs the more the longer it was. A short one that slow start held back says only that the path
+// is at least so fast; one that was slower than slow start alone shows the path itself.
 Health after_transfer(Health health, double octets_per_second, std::uint64_t octets,
                       SteadyTime now);
 

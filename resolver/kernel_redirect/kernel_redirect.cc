@@ -177,7 +177,9 @@ Result<void> KernelRedirect::bring_to(const Relay::Gates& gates) {
   return {};
 }
 
-void KernelRedirect::refresh() {
+int KernelRedirect::change_descriptor() const { return programs_->interfaces->descriptor(); }
+
+bool KernelRedirect::refresh() {
   auto& hearing = programs_->hearing;
   const bool changed = programs_->interfaces->refresh();
   const SteadyTime now = std::chrono::steady_clock::now();
@@ -192,6 +194,7 @@ void KernelRedirect::refresh() {
       ++one;
     }
   }
+  return changed;
 }
 
 bool KernelRedirect::can_lead_to(const SocketAddress& peer) {

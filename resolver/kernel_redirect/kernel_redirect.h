@@ -33,7 +33,8 @@ class KernelRedirect final : public ConnectRedirect {
   // Where connections of serve() come to; `gates` stay open as long as the redirect.
   Result<void> bring_to(const Relay::Gates& gates);
 
-  void refresh() override;
+  bool refresh() override;
+  int change_descriptor() const override;
   bool can_lead_to(const SocketAddress& peer) override;
   std::optional<SocketAddress> meant(const SocketAddress& client,
                                      const SocketAddress& peer) override;

@@ -60,7 +60,10 @@ std::optional<std::uint32_t> interface_to(const SocketAddress& peer) {
 
 Result<PeerInterfaces> PeerInterfaces::create() {
   UniqueFd changes(::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!changes) return errno_error(errno, "hear of changed routes");
+  sockaddr_nl own{};
+  own.nl_family = AF_NETLINK;  // unbound, it would be taken for the kernel's own, and told nothing
+  if (!changes || bind(changes.get(), reinterpret_cast<sockaddr*>(&own), sizeof own) != 0)
+    return errno_error(errno, "hear of changed routes");
   for (const int group : kGroups) {
     if (setsockopt(changes.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
       return errno_error(errno, "hear of changed routes");

@@ -19,6 +19,7 @@ class PeerInterfaces {
 
   // Takes in what the kernel has said since the last call; true where something may be different.
   bool refresh();
+  int descriptor() const { return changes_.get(); }  // readable when there is something to take in
   // The interface's index, the loopback interface's for addresses of this machine; nothing where a
   // packet to `peer` would not leave at once, for want of a route or because the link-layer address of
   // the next hop has to be found first. At most kMostKnown are remembered.

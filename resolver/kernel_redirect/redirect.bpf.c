@@ -456,12 +456,14 @@ static __always_inline int hear_ipv4(struct __sk_buff* skb, __u32 offset) {
     tuple.ipv4.daddr = ip->daddr;
     tuple.ipv4.sport = tcp->source;
     tuple.ipv4.dport = tcp->dest;
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv4)) make_unbelievable(skb, tcp_offset, acknowledged);
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv4))
+      make_unbelievable(skb, tcp_offset, acknowledged);
   } else if (ip->protocol == IPPROTO_ICMP) {
     const __u8* icmp = data + tcp_offset;
     if (icmp[0] != ICMP_DEST_UNREACH || icmp[1] == ICMP_FRAG_NEEDED) return TC_ACT_UNSPEC;
     if (data + inner_offset + sizeof(struct iphdr) + 4 > end) {
-      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct iphdr) + 4) != 0) return TC_ACT_UNSPEC;
+      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct iphdr) + 4) != 0)
+        return TC_ACT_UNSPEC;
       data = (void*)(long)skb->data;
       end = (void*)(long)skb->data_end;
       if (data + inner_offset + sizeof(struct iphdr) + 4 > end) return TC_ACT_UNSPEC;
@@ -497,7 +499,8 @@ static __always_inline int hear_ipv6(struct __sk_buff* skb, __u32 offset) {
     __builtin_memcpy(tuple.ipv6.daddr, &ip->daddr, 16);
     tuple.ipv6.sport = tcp->source;
     tuple.ipv6.dport = tcp->dest;
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv6)) make_unbelievable(skb, tcp_offset, acknowledged);
+    if (is_waiting(skb, &tuple, sizeof tuple.ipv6))
+      make_unbelievable(skb, tcp_offset, acknowledged);
   } else if (ip->nexthdr == IPPROTO_ICMPV6) {
     const __u8* icmp = data + tcp_offset;
     if (icmp[0] != ICMPV6_DEST_UNREACH) return TC_ACT_UNSPEC;

@@ -59,7 +59,7 @@ struct mutua_flow {
 
 /* The relay's listening sockets. */
 enum mutua_gate {
-  MUTUA_GATE_IPV4,        /* for synthetic addresses */
+  MUTUA_GATE_IPV4, /* for synthetic addresses */
   MUTUA_GATE_IPV6,
   MUTUA_GATE_HANDED_IPV4, /* for connections that were handed over */
   MUTUA_GATE_HANDED_IPV6,

@@ -33,9 +33,7 @@ json::object to_json(const ExplainedCandidate& explained) {
   object["target"] = explained.candidate.target;
   object["priority"] = explained.candidate.priority;
   object["weight"] = explained.candidate.weight;
-  object["standing"] = explained.ranked.standing == Standing::held       ? "held"
-                       : explained.ranked.standing == Standing::measured ? "measured"
-                                                                         : "unvisited";
+  object["standing"] = to_string(explained.ranked.standing);
   object["why"] = explained.why;
   object["visits"] = health.visits;
   if (health.smoothed_rtt) object["rtt_ms"] = milliseconds(*health.smoothed_rtt);
@@ -79,6 +77,19 @@ void add_trust(json::object& status, const ZoneClient& zone) {
   }
   status["zone_keys"] = std::move(keys);
   if (!known.last_flaw.empty()) status["zone_keys_missing"] = known.last_flaw;
+}
+
+json::object to_json(const Mirror::Status& mirror) {
+  json::object object{{"serves", mirror.serves}};
+  if (mirror.names != 0) {
+    object["serial"] = mirror.serial;
+    object["names"] = mirror.names;
+    object["proven_by"] = mirror.by_digest ? "zonemd" : "signatures";
+    object["age_s"] = mirror.age.count();
+    object["valid_until"] = rfc3339(mirror.valid_until);
+  }
+  if (!mirror.last_failure.empty()) object["last_failure"] = mirror.last_failure;
+  return object;
 }
 
 }  // namespace
@@ -161,6 +172,7 @@ Result<json::object> ControlCommands::status() {
                       {"failed_questions", counts.failures},
                       {"authorities", to_json(parts_.authorities.standings())}};
   add_trust(status, parts_.zone);
+  if (parts_.mirror) status["mirror"] = to_json(parts_.mirror->status());
   return status;
 }
 

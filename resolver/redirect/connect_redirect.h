@@ -30,8 +30,10 @@ class ConnectRedirect {
 
   virtual ~ConnectRedirect() = default;
 
-  // Looks again at what may have changed in this machine's interfaces and routes.
-  virtual void refresh() = 0;
+  // Looks again at what may have changed in this machine's interfaces and routes; true where
+  // can_lead_to() may answer otherwise than before. The descriptor is readable (epoll) then.
+  virtual bool refresh() = 0;
+  virtual int change_descriptor() const = 0;
   // Whether connections may be led to `peer`: there is a way to it, and should it refuse them or not
   // answer, their programs will not see it. Waits for nothing.
   virtual bool can_lead_to(const SocketAddress& peer) = 0;

@@ -86,8 +86,8 @@ class RelayThread {
         chooser_(chooser),
         places_(places),
         connection_count_(connection_count),
-        pipes_(settings.pipes / settings.threads),
-        context_{*loop_, pipes_, chooser_, settings_.tcp,
+        budget_(settings.held_octets / settings.threads),
+        context_{*loop_, budget_, chooser_, settings_.tcp,
                  [this](const std::shared_ptr<TcpConnection>& connection) { forget(connection); }} {
   }
 
@@ -227,7 +227,7 @@ class RelayThread {
   PeerChooser& chooser_;
   const Places& places_;
   std::atomic<std::size_t>& connection_count_;
-  PipePool pipes_;
+  OctetBudget budget_;
   std::size_t udp_sessions_ = 0;
   TcpConnection::Context context_;
   std::unordered_map<std::shared_ptr<TcpConnection>, Relay::Handle> connections_;

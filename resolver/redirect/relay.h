@@ -17,7 +17,7 @@ namespace mutua::resolver {
 struct RelaySettings {
   unsigned threads = 2;
   std::size_t connections = 10'000;  // TCP, over all listeners; more are reset at once
-  std::size_t pipes = 5'000;         // with octets in them; further flows copy
+  std::size_t held_octets = 256 << 20;  // for slow readers, before flows hold less: see TcpFlow
   TcpLimits tcp;
   UdpLimits udp;
 };

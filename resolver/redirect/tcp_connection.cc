@@ -46,8 +46,8 @@ TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target,
       begun_(context.loop.now()),
       client_(std::make_shared<End>(this)),
       not_answering_(std::move(not_answering)),
-      upload_(context.pipes),
-      download_(context.pipes) {
+      upload_(context.budget),
+      download_(context.budget) {
   client_->stream.fd = std::move(client);
   client_->stream.writable = true;
 }

@@ -12,7 +12,7 @@
 #include "resolver/event_loop/event_loop.h"
 #include "resolver/health/bandwidth_meter.h"
 #include "resolver/redirect/peer_chooser.h"
-#include "resolver/redirect/pipe_pool.h"
+#include "resolver/redirect/octet_budget.h"
 #include "resolver/redirect/tcp_flow.h"
 
 namespace mutua::resolver {
@@ -42,7 +42,7 @@ struct TcpLimits {
 //     still acknowledges, so it may be at work or be a service that is slow by nature; only a request
 //     that is harmless to repeat is taken away from it.
 // A candidate gets the request at most once. After the first octet, or when more than kept_octets
-// have been said, the connection belongs to that peer: octets are spliced, the end of either
+// have been said, the connection belongs to that peer: octets are passed on, the end of either
 // direction is passed on as such, and a reset as a reset.
 // A client that half-closed and whose peer then closes without a word has had its conversation.
 // When every candidate and every new list is through, the client is reset (it sees the end of the
@@ -53,7 +53,7 @@ class TcpConnection final : public std::enable_shared_from_this<TcpConnection> {
  public:
   struct Context {
     EventLoop& loop;
-    PipePool& pipes;
+    OctetBudget& budget;
     PeerChooser& chooser;
     const TcpLimits& limits;
     std::function<void(const std::shared_ptr<TcpConnection>&)> ended;

@@ -1,109 +1,97 @@
 #include "resolver/redirect/tcp_flow.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <optional>
 
 namespace mutua::resolver {
 namespace {
 
-constexpr int kTurns = 8;  // pipes moved before others get a turn
-constexpr std::size_t kWithoutPipe = 16 * 1024;
+constexpr int kTurns = 16;  // buffers moved before others get a turn
+constexpr std::size_t kSparing = 16 * 1024;
+
+// One for each thread, empty between two calls: it is large enough for few system calls, and small
+// enough for a processor's own cache.
+thread_local std::array<std::uint8_t, 128 * 1024> buffer;
+
+// Sends until all has gone or `to` takes no more; how many have gone, or nothing where it failed.
+std::optional<std::size_t> send_some(Stream& to, BytesView octets) {
+  std::size_t gone = 0;
+  while (gone < octets.size()) {
+    const auto sent = send(to.fd.get(), octets.data() + gone, octets.size() - gone, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN) {
+      to.writable = false;
+      break;
+    }
+    if (sent < 0) return std::nullopt;
+    gone += static_cast<std::size_t>(sent);
+  }
+  return gone;
+}
 
 }  // namespace
 
-TcpFlow::~TcpFlow() {
-  if (pipe_) pipes_.give_back(std::move(pipe_), PipePool::Content::octets);
+TcpFlow::~TcpFlow() { budget_.give_back(held_.size()); }
+
+void TcpFlow::hold(Bytes octets) {
+  budget_.give_back(held_.size());
+  held_ = std::move(octets);
+  held_sent_ = 0;
+  budget_.take(held_.size());
 }
 
 void TcpFlow::set_prefix(Bytes prefix, std::size_t sent) {
-  prefix_ = std::move(prefix);
-  prefix_sent_ = sent;
+  hold(std::move(prefix));
+  held_sent_ = sent;
 }
 
-TcpFlow::Step TcpFlow::send_prefix(Stream& to) {
-  while (prefix_sent_ < prefix_.size()) {
-    const auto sent = send(to.fd.get(), prefix_.data() + prefix_sent_,
-                           prefix_.size() - prefix_sent_, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EAGAIN) {
-      to.writable = false;
-      return Step::blocked;
-    }
-    if (sent < 0) return Step::failed;
-    prefix_sent_ += static_cast<std::size_t>(sent);
-  }
-  prefix_ = Bytes();
-  prefix_sent_ = 0;
+TcpFlow::Step TcpFlow::send_held(Stream& to) {
+  if (held_.empty()) return Step::done;
+  if (!to.writable) return Step::blocked;
+  const auto gone = send_some(to, BytesView(held_).subspan(held_sent_));
+  if (!gone) return Step::failed;
+  held_sent_ += *gone;
+  if (held_sent_ < held_.size()) return Step::blocked;
+  hold(Bytes());
   return Step::done;
 }
 
-TcpFlow::Step TcpFlow::drain(Stream& to) {
-  while (in_pipe_ > 0) {
-    const auto moved = splice(pipe_.read_end.get(), nullptr, to.fd.get(), nullptr, in_pipe_,
-                              SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (moved < 0 && errno == EAGAIN) {
-      to.writable = false;
-      return Step::blocked;
-    }
-    if (moved <= 0) return Step::failed;
-    in_pipe_ -= static_cast<std::size_t>(moved);
-  }
-  if (pipe_) pipes_.give_back(std::exchange(pipe_, Pipe{}), PipePool::Content::empty);
-  return Step::done;
-}
-
-// The pipe is empty here, so EAGAIN speaks of the socket.
-TcpFlow::Step TcpFlow::fill(Stream& from) {
+// Nothing is held here.
+TcpFlow::Step TcpFlow::pass_on(Stream& from, Stream& to) {
   if (!from.readable) return Step::blocked;
-  pipe_ = pipes_.borrow();
-  if (!pipe_) return read_without_pipe(from);
-  const auto moved = splice(from.fd.get(), nullptr, pipe_.write_end.get(), nullptr,
-                            PipePool::kCapacity, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-  const int problem = errno;
-  if (moved > 0) {
-    in_pipe_ = static_cast<std::size_t>(moved);
-    received_ += in_pipe_;
-    return Step::done;
+  const auto received =
+      recv(from.fd.get(), buffer.data(), budget_.is_spent() ? kSparing : buffer.size(), 0);
+  if (received < 0 && errno == EAGAIN) {
+    from.readable = false;
+    return Step::blocked;
   }
-  pipes_.give_back(std::exchange(pipe_, Pipe{}), PipePool::Content::empty);
-  if (moved == 0) {
+  if (received < 0) return Step::failed;
+  if (received == 0) {
     ended_ = true;
     return Step::done;
   }
-  if (problem != EAGAIN) return Step::failed;
-  from.readable = false;
-  return Step::blocked;
-}
-
-TcpFlow::Step TcpFlow::read_without_pipe(Stream& from) {
-  prefix_.resize(kWithoutPipe);
-  const auto received = recv(from.fd.get(), prefix_.data(), prefix_.size(), 0);
-  const int problem = errno;
-  prefix_.resize(received > 0 ? static_cast<std::size_t>(received) : 0);
-  received_ += prefix_.size();
-  if (received == 0) ended_ = true;
-  if (received >= 0) return Step::done;
-  if (problem != EAGAIN) return Step::failed;
-  from.readable = false;
+  const BytesView octets(buffer.data(), static_cast<std::size_t>(received));
+  received_ += octets.size();
+  const auto gone = send_some(to, octets);
+  if (!gone) return Step::failed;
+  if (*gone == octets.size()) return Step::done;
+  hold(to_bytes(octets.subspan(*gone)));
   return Step::blocked;
 }
 
 TcpFlow::Progress TcpFlow::advance(Stream& from, Stream& to) {
   if (finished_) return Progress::finished;
   for (int turn = 0; turn < kTurns; ++turn) {
-    if ((!prefix_.empty() || in_pipe_ > 0) && !to.writable) return Progress::waiting;
-    Step step = send_prefix(to);
-    if (step == Step::done) step = drain(to);
-    if (step == Step::failed) return Progress::broken;
-    if (step == Step::blocked) return Progress::waiting;
-    if (ended_) {
+    Step step = send_held(to);
+    if (step == Step::done && ended_) {
       finished_ = true;
       // ENOTCONN: the reader is gone, and its own direction tells.
       shutdown(to.fd.get(), SHUT_WR);
       return Progress::finished;
     }
-    step = fill(from);
+    if (step == Step::done) step = pass_on(from, to);
     if (step == Step::failed) return Progress::broken;
     if (step == Step::blocked) return Progress::waiting;
   }

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/unique_fd.h"
-#include "resolver/redirect/pipe_pool.h"
+#include "resolver/redirect/octet_budget.h"
 
 namespace mutua::resolver {
 
@@ -17,14 +17,18 @@ struct Stream {
   bool readable = false, writable = false;
 };
 
-// One direction of a relayed connection: `from` -> pipe -> `to`, inside the kernel. At the end of
+// One direction of a relayed connection: `from` -> a buffer of the thread's -> `to`. At the end of
 // `from` the write side of `to` is shut down (half-close). Nothing is read while `to` takes nothing,
-// so a slow reader slows its writer down and at most one pipe of octets is held. When the pool has
-// no pipe, octets are copied through 16 KiB of memory instead.
+// so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 128 KiB, or
+// 16 KiB once the budget is spent.
+//
+// Octets are copied, not spliced: a buffer that stays in the processor's cache costs the relay little
+// more than moving references to pages does, and spares both ends more than that, who otherwise meet
+// pages that no cache has seen (bench/client, paths: 1.05 of nginx's throughput against 0.91).
 class TcpFlow {
  public:
-  // `pipes` outlives the flow.
-  explicit TcpFlow(PipePool& pipes) : pipes_(pipes) {}
+  // `budget` outlives the flow.
+  explicit TcpFlow(OctetBudget& budget) : budget_(budget) {}
   ~TcpFlow();
   TcpFlow(const TcpFlow&) = delete;
   TcpFlow& operator=(const TcpFlow&) = delete;
@@ -36,7 +40,8 @@ class TcpFlow {
     broken,    // a socket failed
   };
 
-  // `prefix` goes out before what `from` still has to say; its first `sent` octets have gone.
+  // `prefix` goes out before what `from` still has to say; its first `sent` octets have gone. Called
+  // once, before the first advance().
   void set_prefix(Bytes prefix, std::size_t sent);
   Progress advance(Stream& from, Stream& to);
 
@@ -45,16 +50,13 @@ class TcpFlow {
 
  private:
   enum class Step { done, blocked, failed };
-  Step send_prefix(Stream& to);
-  Step drain(Stream& to);
-  Step fill(Stream& from);
-  Step read_without_pipe(Stream& from);
+  Step send_held(Stream& to);
+  Step pass_on(Stream& from, Stream& to);
+  void hold(Bytes octets);
 
-  PipePool& pipes_;
-  Bytes prefix_;
-  std::size_t prefix_sent_ = 0;
-  Pipe pipe_;
-  std::size_t in_pipe_ = 0;
+  OctetBudget& budget_;
+  Bytes held_;  // read, and not all of it sent
+  std::size_t held_sent_ = 0;
   std::uint64_t received_ = 0;
   bool ended_ = false, finished_ = false;
 };

@@ -92,8 +92,13 @@ std::vector<SocketAddress> Chooser::known(const Target& target) {
   return list && list->ok() ? addresses_of(***list) : std::vector<SocketAddress>();
 }
 
+std::optional<SocketAddress> Chooser::doubted_of(const std::vector<SocketAddress>& peers) const {
+  const auto index = doubted(health_.find(peers), policy_, clock_.steady_now());
+  return index ? std::optional(peers[*index]) : std::nullopt;
+}
+
 std::optional<SocketAddress> Chooser::stalest_of(const std::vector<SocketAddress>& peers) const {
-  const auto index = stalest(health_.find(peers), clock_.steady_now());
+  const auto index = stalest(health_.find(peers), policy_, clock_.steady_now());
   return index ? std::optional(peers[*index]) : std::nullopt;
 }
 

@@ -46,7 +46,8 @@ class Chooser final : public PeerChooser {
 
   // Who serves `target`, in no order; empty where the list is not at hand.
   std::vector<SocketAddress> known(const Target& target);
-  // The one that was measured or probed longest ago: see stalest().
+  // Whom to probe: see doubted() and stalest().
+  std::optional<SocketAddress> doubted_of(const std::vector<SocketAddress>& peers) const;
   std::optional<SocketAddress> stalest_of(const std::vector<SocketAddress>& peers) const;
 
   // The peers of `target` that need no relay, the best first: those that come before every one that

@@ -10,7 +10,7 @@
 namespace mutua::resolver {
 namespace {
 
-constexpr std::chrono::milliseconds kTurn{200};
+constexpr std::chrono::milliseconds kTurn{200}, kSwarm{5};
 constexpr std::size_t kServicesInOneTurn = 256;
 
 // A first SYN without an answer is given up when the answer is well overdue. (The connections after it
@@ -30,11 +30,14 @@ ConnectRoutes::ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser
 
 ConnectRoutes::~ConnectRoutes() {
   loop_.remove(redirect_.failure_descriptor());
+  loop_.remove(redirect_.change_descriptor());
   loop_.cancel(timer_);
+  loop_.cancel(again_);
 }
 
 Result<void> ConnectRoutes::begin() {
   TRY(loop_.add(redirect_.failure_descriptor(), EPOLLIN, *this));
+  TRY(loop_.add(redirect_.change_descriptor(), EPOLLIN, *this));
   turn();
   return {};
 }
@@ -42,11 +45,24 @@ Result<void> ConnectRoutes::begin() {
 void ConnectRoutes::on_ready(std::uint32_t) {
   redirect_.acknowledge();
   hear_reports();
+  // Changes come in swarms, of which the first says little: one comparison for all.
+  if (redirect_.refresh() && again_.second == 0) {
+    again_ = loop_.after(kSwarm, [this] {
+      again_ = {};
+      redirect_.refresh();
+      compare();
+    });
+  }
 }
 
 void ConnectRoutes::turn() {
   hear_reports();
   redirect_.refresh();
+  compare();
+  timer_ = loop_.after(kTurn, [this] { turn(); });
+}
+
+void ConnectRoutes::compare() {
   auto open = names_.tcp_services();
   // The names that are gone, and then the next ones after those compared last.
   for (auto one = led_.begin(); one != led_.end();) {
@@ -69,7 +85,6 @@ void ConnectRoutes::turn() {
     lead(place, std::move(ways));
     compared_ = place;
   }
-  timer_ = loop_.after(kTurn, [this] { turn(); });
 }
 
 void ConnectRoutes::lead(const Place& place, Ways ways) {

@@ -12,7 +12,7 @@ namespace mutua::resolver {
 
 // Tells a ConnectRedirect where connections to the open names go, and the Chooser what became of
 // them (of failures at once), and the Names which addresses are in use. Five times a second it
-// compares: a service whose peers have all been visited goes straight to those that it can lead to,
+// compares, and whenever this machine's routes change: a service whose peers have all been visited goes straight to those that it can lead to,
 // best first; one with a peer that nobody has visited, or without a healthy one, is the relay's, which
 // measures and retries. At most 256 services are compared in one turn, the others wait for the next
 // ones.
@@ -34,6 +34,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   using Ways = std::vector<ConnectRedirect::Way>;
 
   void turn();
+  void compare();
   void hear_reports();
   void lead(const Place& place, Ways ways);
 
@@ -44,7 +45,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   std::map<Place, std::vector<SocketAddress>> led_;
   std::map<SocketAddress, ConnectRedirect::Report> reports_;  // of the peers in led_, as last heard
   Place compared_;                                            // the last one of the latest turn
-  EventLoop::TimerKey timer_{};
+  EventLoop::TimerKey timer_{}, again_{};
 };
 
 }  // namespace mutua::resolver

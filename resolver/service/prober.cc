@@ -80,24 +80,28 @@ void Prober::wait() {
 }
 
 void Prober::turn() {
-  const std::uint64_t connections = chooser_.connections();
-  if (connections - connections_at_last_probe_ >= kConnectionsForOneProbe) {
-    connections_at_last_probe_ = connections;
-    std::vector<SocketAddress> peers;
-    for (const auto& [place, target] : names_.tcp_services()) {
-      for (const SocketAddress& peer : chooser_.known(target)) peers.push_back(peer);
-      if (peers.size() >= kMostPeers) break;
+  if (const auto peer = whom_to_probe()) {
+    if (probe_) {
+      probe_->end();
+      loop_.dispose(std::move(probe_));
     }
-    if (const auto peer = chooser_.stalest_of(peers)) {
-      if (probe_) {
-        probe_->end();
-        loop_.dispose(std::move(probe_));
-      }
-      probe_ = std::make_shared<Probe>(loop_, chooser_, *peer);
-      probe_->begin();
-    }
+    probe_ = std::make_shared<Probe>(loop_, chooser_, *peer);
+    probe_->begin();
   }
   wait();
+}
+
+std::optional<SocketAddress> Prober::whom_to_probe() {
+  std::vector<SocketAddress> peers;
+  for (const auto& [place, target] : names_.tcp_services()) {
+    for (const SocketAddress& peer : chooser_.known(target)) peers.push_back(peer);
+    if (peers.size() >= kMostPeers) break;
+  }
+  if (const auto doubted = chooser_.doubted_of(peers)) return doubted;
+  const std::uint64_t connections = chooser_.connections();
+  if (connections - connections_at_last_probe_ < kConnectionsForOneProbe) return std::nullopt;
+  connections_at_last_probe_ = connections;
+  return chooser_.stalest_of(peers);
 }
 
 }  // namespace mutua::resolver

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/unique_fd.h"
 #include "resolver/event_loop/event_loop.h"
@@ -10,11 +11,12 @@
 
 namespace mutua::resolver {
 
-// Looks after the peers that nobody uses at the moment, whose measurements grow old: after every eighth
-// connection of this machine, and at most once a second, the one heard of longest ago among the peers
-// of the open TCP services is connected to and reset again. Its round trip tells whether its path is
-// still the known one (after_probe()); a peer that does not answer within a second is held down.
-// Without connections nothing is probed. Lives on the loop's thread.
+// Looks after the peers of the open TCP services that nobody uses at the moment. At most once a second
+// one is connected to and reset again: one that has failed, when its hold is over, so that no user
+// has to find out whether it is back; or, after every eighth connection of this machine, the one
+// heard of longest ago. Its round trip tells whether its path is still the known one
+// (after_probe()); a peer that does not answer within a second is held down, twice as long each
+// time. Lives on the loop's thread.
 class Prober final {
  public:
   // All outlive the prober.
@@ -28,6 +30,7 @@ class Prober final {
 
   void wait();
   void turn();
+  std::optional<SocketAddress> whom_to_probe();
 
   EventLoop& loop_;
   Chooser& chooser_;

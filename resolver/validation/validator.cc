@@ -124,6 +124,12 @@ std::optional<Flaw> Judgement::run() {
 }
 
 std::optional<Flaw> Judgement::step(Name& name, Step& next) {
+  // First, since the CNAME that a server makes of it is not signed. To some questions it is the answer.
+  if (const SignedRRset* dname = dname_above(name)) {
+    const bool is_answer = question_.type == RRType::cname || question_.type == RRType::any;
+    next = is_answer ? Step::end : Step::alias;
+    return substitute(*dname, name);
+  }
   bool is_there = false;
   for (const SignedRRset& rrset : answer_) {
     const bool is_asked_for = rrset.rrset.type == question_.type || question_.type == RRType::any;
@@ -136,8 +142,6 @@ std::optional<Flaw> Judgement::step(Name& name, Step& next) {
     return Flaw{ExtendedError::dnssec_bogus, name.to_text() + ": said not to exist, and answered"};
   }
   next = Step::alias;
-  // First, since the CNAME that a server makes of it is not signed.
-  if (const SignedRRset* dname = dname_above(name)) return substitute(*dname, name);
   if (const SignedRRset* cname = find(answer_, name, RRType::cname)) return follow(*cname, name);
   next = Step::end;
   return prove_absence(name);

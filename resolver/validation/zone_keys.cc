@@ -97,13 +97,18 @@ std::optional<Flaw> ZoneKeys::try_signature(BytesView rdata, Attempt& attempt) c
 
 std::variant<ProvenKeys, Flaw> prove_keys(const wire::Message& response,
                                           const TrustAnchors& anchors, WallTime now) {
-  const wire::Name& zone = anchors.zone();
   const auto rrsets = signed_rrsets(response.answer);
-  const SignedRRset* dnskeys = find(rrsets, zone, RRType::dnskey);
-  if (!dnskeys)
-    return Flaw{ExtendedError::dnskey_missing, zone.to_text() + " has no DNSKEY: it is not signed"};
+  const SignedRRset* dnskeys = find(rrsets, anchors.zone(), RRType::dnskey);
+  if (dnskeys) return prove_keys(*dnskeys, anchors, now);
+  return Flaw{ExtendedError::dnskey_missing,
+              anchors.zone().to_text() + " has no DNSKEY: it is not signed"};
+}
+
+std::variant<ProvenKeys, Flaw> prove_keys(const SignedRRset& dnskeys, const TrustAnchors& anchors,
+                                          WallTime now) {
+  const wire::Name& zone = anchors.zone();
   std::vector<ZoneKeys::Key> keys, anchored;
-  for (const Bytes& dnskey : dnskeys->rrset.rdatas) {
+  for (const Bytes& dnskey : dnskeys.rrset.rdatas) {
     if (keys.size() == kMostKeys) break;
     auto key = usable_key(dnskey, anchors);
     if (!key) continue;
@@ -114,7 +119,7 @@ std::variant<ProvenKeys, Flaw> prove_keys(const wire::Message& response,
     return Flaw{ExtendedError::dnskey_missing,
                 zone.to_text() + " DNSKEY: none of its keys is a trust anchor"};
   Effort effort;
-  auto verified = ZoneKeys(zone, std::move(anchored)).verify(*dnskeys, now, effort);
+  auto verified = ZoneKeys(zone, std::move(anchored)).verify(dnskeys, now, effort);
   if (auto* flaw = std::get_if<Flaw>(&verified)) return std::move(*flaw);
   const Proof& proof = std::get<Proof>(verified);
   if (proof.labels != zone.label_count())

@@ -61,13 +61,16 @@ class ZoneKeys {
   std::vector<Key> keys_;
 };
 
-// PURE. What the answer to "<zone> DNSKEY" proves: the RRset is signed by a key that an anchor names, so
+// PURE. What a zone's DNSKEY RRset proves: it is signed by a key that an anchor names, so
 // that all its keys are the zone's (RFC 4035 section 5.2). Revoked keys, keys of other algorithms and
 // those beyond the 16th are left out.
 struct ProvenKeys {
   ZoneKeys keys;
   std::uint32_t ttl = 0;  // seconds
 };
+std::variant<ProvenKeys, Flaw> prove_keys(const SignedRRset& dnskeys, const TrustAnchors& anchors,
+                                          WallTime now);
+// The same for the answer to "<zone> DNSKEY".
 std::variant<ProvenKeys, Flaw> prove_keys(const wire::Message& response,
                                           const TrustAnchors& anchors, WallTime now);
 

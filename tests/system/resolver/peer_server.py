@@ -31,6 +31,7 @@ def say(text):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer leaves whole: who is killed has not begun it, or has said it
 
     def do_GET(self):
         verb, _, size = self.path.lstrip("/").partition("/")

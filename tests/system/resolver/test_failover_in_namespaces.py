@@ -7,6 +7,8 @@ import failover
 import pytest
 
 REQUESTS, EACH_SECOND = 1000, 60
+# A peer that has acknowledged a request may be at work on it: only after 10 s another one is asked.
+LONGEST_SECONDS = 13
 
 
 def tell(report):
@@ -20,17 +22,16 @@ def test_through_the_relay_no_request_fails(lab):
     report = failover.run(lab, REQUESTS, EACH_SECOND, retries=0, seed=1)
     assert report["requests"] == REQUESTS
     assert report["failures"] == 0, tell(report)
-    assert report["longest"] < 5, tell(report)
+    assert report["longest"] < LONGEST_SECONDS, tell(report)
 
 
-def test_in_the_kernel_a_failing_peer_costs_few_connections_and_a_retry_finds_another(lab):
+def test_in_the_kernel_no_request_fails_either(lab):
     if not lab.make_cgroup():
         pytest.skip("no second version of cgroups to make a group in")
     lab.start_authority()
     lab.start_resolver(redirect="kernel", cgroup=lab.cgroup)
-    # Each retry may meet another black hole that is not known for one yet.
-    report = failover.run(lab, REQUESTS, EACH_SECOND, retries=3, seed=2)
+    report = failover.run(lab, REQUESTS, EACH_SECOND, retries=0, seed=2)
+    assert report["requests"] == REQUESTS
     assert report["failures"] == 0, tell(report)
-    # A black hole swallows what is asked within the 0.2 s that it takes to be known for one.
-    failing = sum(what in ("kill", "blackhole") for _, what, _ in report["events"])
-    assert report["failed_connects"] <= failing * EACH_SECOND / 2, tell(report)
+    assert report["longest"] < LONGEST_SECONDS, tell(report)
+    assert lab.control(command="status")["result"]["handed_over"] > 0

@@ -39,6 +39,16 @@ def visit_all(lab, addresses):
     wait_until(lambda: status(lab)["services_in_kernel"] == 1, what="the service is led in the kernel")
 
 
+def straight_to(lab, url=None):
+    """Who answers while the daemon, and with it the relay, is frozen; nothing where the kernel leads nowhere."""
+    url = url or f"http://{lab.address_of(NAME)}/"
+    lab.resolver.process.send_signal(signal.SIGSTOP)
+    try:
+        return lab.curl(url, "--max-time", "0.5").stdout
+    finally:
+        lab.resolver.process.send_signal(signal.SIGCONT)
+
+
 WHERE = """
 import socket, sys
 address = (sys.argv[1], 80)
@@ -98,19 +108,16 @@ def test_ipv4_in_ipv6_dress_and_ipv6_addresses_are_turned_too(machine):
 def test_nobody_sees_a_peer_refuse(machine):
     start(machine)
     peers = {address: machine.peer("http", address) for address in ADDRESSES}
-    machine.publish(NAME, [(address, 8080) for address in ADDRESSES])
-    visit_all(machine, ADDRESSES)
-    assert status(machine)["interfaces"] == ["lo"]
-    for dead in range(1, len(ADDRESSES)):
-        best = machine.lookup(NAME)["candidates"][0]["address"].split(":")[0]
-        peers.pop(best).end(signal.SIGKILL)
+    machine.publish(NAME, [(address, 8080, place, 0) for place, address in enumerate(ADDRESSES)])
+    for dead, address in enumerate(ADDRESSES[:-1]):
+        wait_until(lambda: machine.curl(URL).stdout == address == straight_to(machine), what=f"{address} is led to")
+        peers.pop(address).end(signal.SIGKILL)
         # The program's connect() of the first one succeeds, and it is where it believes to be.
-        outcome = [machine.python(WHERE, machine.address_of(NAME)).split() for _ in range(5)]
-        assert [one[:2] for one in outcome] == [["True", "80"]] * 5
-        assert {one[2] for one in outcome} <= set(peers), "the next peer serves it"
+        for _ in range(3):
+            assert machine.python(WHERE, machine.address_of(NAME)).split() == ["True", "80", ADDRESSES[dead + 1]]
         # Those after the first are not led to the dead peer.
-        assert status(machine)["handed_over"] == dead
-        wait_until(lambda: status(machine)["services_in_kernel"] == 1, what="the service is led in the kernel")
+        assert status(machine)["handed_over"] == dead + 1
+    assert status(machine)["interfaces"] == ["lo"]
     assert machine.lookup(NAME)["candidates"][-1]["consecutive_failures"] > 0
 
 
@@ -123,11 +130,7 @@ def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_roun
     assert machine.curl(URL).stdout == ADDRESSES[0]
     far.heal()
 
-    def leads_to_the_far_one():
-        machine.curl(URL)
-        return "far1" in status(machine)["interfaces"] and machine.curl(URL).stdout == "ok"
-
-    wait_until(leads_to_the_far_one, 20, what="the far peer is led to")
+    wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
     handed_over = status(machine)["handed_over"]
     far.blackhole()
     begun = time.monotonic()
@@ -139,6 +142,102 @@ def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_roun
     assert status(machine)["handed_over"] == handed_over + 1
     assert second < 0.2 < first < 0.7
     near.end()
+
+
+def test_ipv6_connections_are_handed_over_too_and_the_rule_for_it_ends_with_the_daemon(machine):
+    start(machine, pool6="fd6d:7574:7561::/96")
+    second = "2001:db8:1::2"
+    machine.run("ip", "address", "add", f"{second}/64", "dev", "outside", "nodad")
+    peers = [machine.peer("http", "2001:db8:1::1"), machine.peer("http", second)]
+    machine.publish(NAME, [("2001:db8:1::1", 8080, 1, 0), (second, 8080, 2, 0)])
+    ipv6 = machine.run("getent", "ahostsv6", NAME).stdout.split()[0]
+    assert machine.curl(f"http://[{ipv6}]/").stdout == "2001:db8:1::1"
+    peers[0].end(signal.SIGKILL)
+    assert machine.curl(f"http://[{ipv6}]/").stdout == second
+    peers[0] = machine.peer("http", "2001:db8:1::1")
+
+    def leads_to_the_first():
+        machine.curl(f"http://[{ipv6}]/")
+        return straight_to(machine, f"http://[{ipv6}]/") == "2001:db8:1::1"
+
+    wait_until(leads_to_the_first, 20, what="the first peer is led to")
+    handed_over = status(machine)["handed_over"]
+    peers[0].end(signal.SIGKILL)
+    assert machine.curl(f"http://[{ipv6}]/").stdout == second
+    assert status(machine)["handed_over"] == handed_over + 1
+    assert "oif lo lookup 109" in machine.run("ip", "-6", "rule").stdout
+    assert machine.resolver.end(signal.SIGTERM) == 0
+    assert "109" not in machine.run("ip", "-6", "rule").stdout
+    assert machine.run("ip", "-6", "route", "show", "table", "109").stdout == ""
+
+
+TUNNEL = """
+import ctypes, fcntl, os, select, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def end(pid):
+    space = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    assert libc.setns(space, 0x40000000) == 0
+    tunnel = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tunnel, 0x400454ca, struct.pack("16sH22x", b"tunnel", 0x1001))
+    return tunnel
+other = {}
+here, there = end(sys.argv[1]), end(sys.argv[2])
+other = {here: there, there: here}
+print("ready", flush=True)
+while True:
+    for tunnel in select.select(list(other), [], [])[0]:
+        try:
+            os.write(other[tunnel], os.read(tunnel, 65536))
+        except OSError:
+            pass  # the other end is down
+"""
+
+
+def test_a_refusal_that_comes_through_a_tunnel_is_heard(machine):
+    """An interface whose packets have no Ethernet header."""
+    start(machine)
+    far = failover.FarPeer(machine, 1)
+    here, there = machine.machine.process.pid, far.holder.process.pid
+    machine.started.append(laboratory.Program([laboratory.PYTHON, "-c", TUNNEL, str(here), str(there)]))
+    for pid, address in ((here, "10.20.0.1"), (there, "10.20.0.2")):
+        for words in (("address", "add", f"{address}/24", "dev", "tunnel"), ("link", "set", "tunnel", "up")):
+            assert machine.run("nsenter", "-t", pid, "-n", "ip", *words).returncode == 0
+    server = machine.start("nsenter", "-t", there, "-n", laboratory.programs() / "bench_client", "serve",
+                           "10.20.0.2:8080")
+    machine.peer("http", ADDRESSES[0])
+    machine.publish(NAME, [("10.20.0.2", 8080, 1, 0), (ADDRESSES[0], 8080, 2, 0)])
+    assert machine.curl(URL).stdout == "ok"
+    server.end(signal.SIGKILL)
+    assert machine.curl(URL).stdout == ADDRESSES[0], "through the relay, which now knows both"
+    server = machine.start("nsenter", "-t", there, "-n", laboratory.programs() / "bench_client", "serve",
+                           "10.20.0.2:8080")
+    wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
+    assert "tunnel" in status(machine)["interfaces"]
+    handed_over = status(machine)["handed_over"]
+    server.end(signal.SIGKILL)
+    begun = time.monotonic()
+    assert machine.curl(URL).stdout == ADDRESSES[0]
+    assert time.monotonic() - begun < 0.18, "a refusal is no time-out"
+    assert status(machine)["handed_over"] == handed_over + 1
+
+
+def test_nobody_is_led_to_a_peer_without_a_way_to_it(machine):
+    start(machine)
+    far = failover.FarPeer(machine, 1)
+    machine.peer("http", ADDRESSES[0])
+    machine.publish(NAME, [(far.address, 8080, 1, 0), (ADDRESSES[0], 8080, 2, 0)])
+    assert machine.curl(URL).stdout == "ok"
+    far.kill()
+    assert machine.curl(URL).stdout == ADDRESSES[0]
+    far.heal()
+    wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
+    assert status(machine)["interfaces"] == ["lo", "far1"]
+    machine.run("ip", "link", "del", "far1")
+    wait_until(lambda: status(machine)["interfaces"] == ["lo"], what="the interface is forgotten")
+    # connect() to the far peer would fail at once, and no retry would help.
+    for _ in range(3):
+        assert machine.curl(URL).stdout == ADDRESSES[0]
+    assert status(machine)["services_in_kernel"] == 1
 
 
 def test_a_new_peer_is_visited_through_the_relay_first(machine):

@@ -70,6 +70,21 @@ TEST(ResolverConfig, TrustAnchorsAreRecordsOrFilesOfThem) {
       << "an empty file must not turn the checks off";
 }
 
+TEST(ResolverConfig, AMirrorNeedsATrustAnchor) {
+  const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
+  const std::string anchor =
+      "trust_anchor = fed.example. IN DS 1 15 2 " + std::string(64, 'a') + "\n";
+  EXPECT_FALSE(read(kSmall)->mirror);
+  EXPECT_FALSE(with("mirror = yes\n").ok());
+  const auto config = with("mirror = yes\nmirror_refresh = 2s\nstale = 5d\n" + anchor);
+  ASSERT_TRUE(config.ok());
+  EXPECT_TRUE(config->mirror);
+  EXPECT_EQ(config->mirror_refresh, std::chrono::seconds(2));
+  EXPECT_EQ(config->stale, std::chrono::hours(120));
+  EXPECT_FALSE(with("mirror_refresh = 10ms\n").ok());
+  EXPECT_FALSE(with("stale = 31d\n").ok());
+}
+
 TEST(ResolverConfig, LookasideIsNoListedOrYes) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
   EXPECT_EQ(with("lookaside = no\n")->lookaside, Lookaside::no);
@@ -78,9 +93,9 @@ TEST(ResolverConfig, LookasideIsNoListedOrYes) {
   EXPECT_FALSE(with("lookaside = some\n").ok());
 }
 
-TEST(ResolverConfig, TheRelayHidesFailuresUnlessTheKernelIsWanted) {
+TEST(ResolverConfig, TheKernelLeadsWhereItMayUnlessTheFileSaysOtherwise) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
-  EXPECT_EQ(with("")->redirect, RedirectMode::relay);
+  EXPECT_EQ(with("")->redirect, RedirectMode::automatic);
   EXPECT_TRUE(with("")->cgroup.empty());
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->redirect, RedirectMode::kernel);
   EXPECT_EQ(with("redirect = kernel\ncgroup = /sys/fs/cgroup/x\n")->cgroup, "/sys/fs/cgroup/x");

@@ -2,15 +2,16 @@
 // of the zone that knows its serial and that a further transfer can start from.
 //
 // The octets are messages behind their lengths, as on TCP.
-#include "authority/transfer/incoming_transfer.h"
 #include "authority/transfer/received_changes.h"
 #include "authority/zone/master_file.h"
 #include "base/assert.h"
+#include "zone_transfer/incoming_transfer.h"
 
 namespace {
 
 using namespace mutua;
 using namespace mutua::authority;
+using namespace mutua::zone_transfer;
 
 std::shared_ptr<const ZoneVersion> present() {
   static const auto version = [] {

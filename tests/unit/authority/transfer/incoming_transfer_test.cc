@@ -1,4 +1,4 @@
-#include "authority/transfer/incoming_transfer.h"
+#include "zone_transfer/incoming_transfer.h"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,7 @@ namespace mutua::authority {
 namespace {
 
 using wire::RRType;
+using namespace zone_transfer;
 
 constexpr std::uint16_t kId = 7;
 

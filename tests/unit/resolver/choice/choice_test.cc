@@ -107,17 +107,46 @@ TEST(Choice, HeldPeersGoLastBehindEveryPriorityTheSoonestReleasedFirst) {
             (Order{2, 1, 0}));
 }
 
-TEST(Choice, AHoldThatIsOverIsForgotten) {
+TEST(Choice, APeerWhoseHoldIsOverIsDoubtedUntilAProbeReachesIt) {
   Health health = held(seconds(0));
+  health.smoothed_rtt = milliseconds(1);
+  health.measured_at = kNow - seconds(5);
+  const auto ranked = rank(candidates(3), {health, held(seconds(5)), measured(milliseconds(90))},
+                           Policy{}, 1, kNow);
+  EXPECT_EQ(ranked[1].standing, Standing::doubted);
+  EXPECT_EQ((Order{ranked[0].index, ranked[1].index, ranked[2].index}), (Order{2, 0, 1}));
+  EXPECT_NE(explain(ranked[1], health, Policy{}, kNow).find("no probe"), std::string::npos);
+  health = after_probe(health, milliseconds(1), kNow);
+  EXPECT_EQ(order(candidates(2), {health, measured(milliseconds(90))}), (Order{0, 1}));
+}
+
+TEST(Choice, DoubtLastsAsLongAsAMeasurementIsWorth) {
+  const Health health = held(seconds(-600));
   EXPECT_EQ(rank({candidate(0)}, {health}, Policy{}, 1, kNow)[0].standing, Standing::unvisited);
 }
 
-TEST(Choice, AnOldMeasurementIsTakenAgain) {
-  std::vector<Health> health = {measured(milliseconds(1)), measured(milliseconds(50))};
+TEST(Choice, AnOldMeasurementIsTakenAgainWhereThePeerMayBeTheBest) {
+  std::vector<Health> health = {measured(milliseconds(20), 2e6), measured(milliseconds(15), 1e6)};
+  EXPECT_EQ(order(candidates(2), health), (Order{0, 1}));
   health[1].measured_at = kNow - std::chrono::minutes(11);
   const auto ranked = rank(candidates(2), health, Policy{}, 1, kNow);
   EXPECT_EQ(ranked[0].index, 1u);
+  EXPECT_EQ(ranked[0].standing, Standing::unvisited);
   EXPECT_NE(explain(ranked[0], health[1], Policy{}, kNow).find("old"), std::string::npos);
+}
+
+TEST(Choice, AnOldMeasurementIsKeptWhereTheRoundTripAloneLoses) {
+  std::vector<Health> health = {measured(milliseconds(1), 1e8), measured(milliseconds(50), 1e6)};
+  health[1].measured_at = kNow - std::chrono::minutes(11);
+  const auto ranked = rank(candidates(2), health, Policy{}, 1, kNow);
+  EXPECT_EQ(ranked[0].index, 0u);
+  EXPECT_EQ(ranked[1].standing, Standing::measured);
+}
+
+TEST(Choice, TheBestItselfIsMeasuredAgain) {
+  std::vector<Health> health = {measured(milliseconds(1), 1e8), measured(milliseconds(50), 1e6)};
+  health[0].measured_at = kNow - std::chrono::minutes(11);
+  EXPECT_EQ(rank(candidates(2), health, Policy{}, 1, kNow)[0].standing, Standing::unvisited);
 }
 
 TEST(Choice, WeightsAreTheChancesToBeVisitedFirst) {
@@ -192,10 +221,10 @@ TEST(Choice, OrdersOfArbitraryListsAreSound) {
     }
     for (std::size_t i = 1; i < ranked.size(); ++i) {
       const Ranked &before = ranked[i - 1], &after = ranked[i];
-      if (before.standing == Standing::held) {
-        ASSERT_EQ(after.standing, Standing::held);
+      if (before.standing >= Standing::doubted) {
+        ASSERT_GE(after.standing, before.standing);
       }
-      if (after.standing == Standing::held) continue;
+      if (after.standing >= Standing::doubted) continue;
       ASSERT_LE(all[before.index].priority, all[after.index].priority);
       if (all[before.index].priority != all[after.index].priority) continue;
       ASSERT_LE(before.standing, after.standing);
@@ -249,12 +278,17 @@ TEST(Choice, ExplorationNeverTouchesFirstVisitsOrOtherPriorities) {
 TEST(Choice, TheStalestIsTheMeasuredPeerHeardOfLongestAgo) {
   std::vector<Health> health = {measured(milliseconds(1)), measured(milliseconds(1)), Health{},
                                 held(seconds(5))};
-  EXPECT_FALSE(stalest({}, kNow));
+  EXPECT_FALSE(stalest({}, Policy{}, kNow));
   health[1].measured_at -= seconds(9);
-  EXPECT_EQ(stalest(health, kNow), 1u);
+  EXPECT_EQ(stalest(health, Policy{}, kNow), 1u);
   health[1].probed_at = kNow;
-  EXPECT_EQ(stalest(health, kNow), 0u);
-  EXPECT_FALSE(stalest({Health{}, held(seconds(5))}, kNow));
+  EXPECT_EQ(stalest(health, Policy{}, kNow), 0u);
+  EXPECT_FALSE(stalest({Health{}, held(seconds(5)), held(seconds(0))}, Policy{}, kNow));
+}
+
+TEST(Choice, TheDoubtedPeerIsTheOneWhoseHoldIsOver) {
+  EXPECT_FALSE(doubted({Health{}, measured(milliseconds(1)), held(seconds(5))}, Policy{}, kNow));
+  EXPECT_EQ(doubted({held(seconds(5)), held(seconds(0))}, Policy{}, kNow), 1u);
 }
 
 }  // namespace

@@ -154,13 +154,40 @@ TEST_F(DiscoveryTest, TheStaleListServesOnWhileTheAuthorityIsAway) {
   EXPECT_EQ(find(discovery), "192.0.2.99:8080 ");
 }
 
-TEST_F(DiscoveryTest, AStaleListIsUselessAfterADay) {
+TEST_F(DiscoveryTest, AStaleListServesForItsTimeAndThenNotAtAll) {
+  publish();
+  auto for_a_day = settings();
+  for_a_day.stale_for = 24h;
+  Discovery discovery(for_a_day, authority_.ask(), clock_);
+  ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
+  authority_.away = true;
+  clock_.advance(24h);
+  EXPECT_EQ(find(discovery), "192.0.2.1:8080 ");
+  clock_.advance(61s);
+  EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
+}
+
+TEST_F(DiscoveryTest, WhatComesFromAnOldCopyIsStaleFromThatTimeOn) {
+  publish();
+  auto from_copy = settings();
+  from_copy.stale_for = 24h;
+  from_copy.heard_at = [](SteadyTime now) { return now - 20h; };
+  Discovery discovery(from_copy, authority_.ask(), clock_);
+  ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
+  authority_.away = true;
+  clock_.advance(4h);
+  EXPECT_EQ(find(discovery), "192.0.2.1:8080 ");
+  clock_.advance(61s);
+  EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
+}
+
+TEST_F(DiscoveryTest, ADayAsleepMakesOldWhatWasFresh) {
   publish();
   Discovery discovery(settings(), authority_.ask(), clock_);
   ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
-  authority_.away = true;
-  clock_.advance(25h);
-  EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
+  authority_.records[2] = "a.peers.fed.example. 60 IN A 192.0.2.99";
+  clock_.advance(24h);
+  EXPECT_EQ(find(discovery), "192.0.2.99:8080 ");
 }
 
 TEST_F(DiscoveryTest, NobodyWaitsLongWhenAnOlderAnswerIsAtHand) {

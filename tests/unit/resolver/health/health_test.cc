@@ -72,6 +72,18 @@ TEST(Health, AShortConnectionSaysLittleAboutBandwidth) {
   EXPECT_DOUBLE_EQ(*health.bandwidth, 1.05e6);
 }
 
+TEST(Health, AShortConnectionInSlowStartSaysOnlyThatThePathIsAtLeastSoFast) {
+  // 58,400 octets take three round trips at any bandwidth: 0.97 MB/s.
+  Health health = after_transfer(after_rtt({}, 20ms, kStart), 5e6, 1'000'000, kStart);
+  EXPECT_DOUBLE_EQ(*after_transfer(health, 0.9e6, 58'400, kStart).bandwidth, 5e6);
+  EXPECT_GT(*after_transfer(health, 6e6, 58'400, kStart).bandwidth, 5e6);
+}
+
+TEST(Health, AShortConnectionThatWasSlowerThanSlowStartShowsThePath) {
+  const Health health = after_transfer(after_rtt({}, 20ms, kStart), 5e6, 1'000'000, kStart);
+  EXPECT_NEAR(*after_transfer(health, 0.1e6, 58'400, kStart).bandwidth, 3.04e6, 1);
+}
+
 TEST(Health, AProbeOfTheKnownPathRefinesItAndOfAnotherPathForgetsIt) {
   Health health = after_transfer(after_rtt({}, 10ms, kStart), 1e6, 1'000'000, kStart);
   const Health same = after_probe(health, 15ms, kStart + 1s);

@@ -1,8 +1,8 @@
-#include "authority/transfer/incoming_transfer.h"
+#include "zone_transfer/incoming_transfer.h"
 
 #include <utility>
 
-namespace mutua::authority {
+namespace mutua::zone_transfer {
 
 using wire::RRType;
 
@@ -123,4 +123,4 @@ Received IncomingTransfer::finish() {
   return UpToDate{};
 }
 
-}  // namespace mutua::authority
+}  // namespace mutua::zone_transfer

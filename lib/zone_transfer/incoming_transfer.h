@@ -10,7 +10,7 @@
 #include "wire/message.h"
 #include "wire/rdata.h"
 
-namespace mutua::authority {
+namespace mutua::zone_transfer {
 
 // What a primary may send before it is taken for hostile.
 struct IncomingLimits {
@@ -73,4 +73,4 @@ class IncomingTransfer {
   Differences differences_;
 };
 
-}  // namespace mutua::authority
+}  // namespace mutua::zone_transfer
