@@ -1,5 +1,9 @@
 #include "authority/config.h"
 
+#include <unistd.h>
+
+#include <array>
+#include <climits>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -152,6 +156,13 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
   dnssec.algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
+  const std::string denial = TRY(file.text("dnssec_denial", "nsec"));
+  if (denial != "nsec" && denial != "nsec3")
+    return file.error_at("dnssec_denial", "must be nsec or nsec3, not " + denial);
+  constexpr std::size_t kLongestHashed = 255 - 33;  // <hash>.<zone> must be a name
+  if (denial == "nsec3" && config.zone.wire().size() > kLongestHashed)
+    return file.error_at("dnssec_denial", "the zone's name is too long for nsec3");
+  if (denial == "nsec3") config.writer.denial = Denial::nsec3;
   const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", std::chrono::seconds(0)));
   if (lifetime.count() != 0) dnssec.roll.lifetime = lifetime;
   dnssec.roll.parent_ds_ttl =
@@ -168,6 +179,8 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   const std::string without = TRY(file.text("dnssec", ""));
   if (!without.empty() && without != "keep" && without != "remove")
     return file.error_at("dnssec", "must be keep or remove, not " + without);
+  if (config.writer.denial == Denial::nsec3 && dnssec.keys.empty())
+    return file.error_at("dnssec_denial", "has no use without dnssec_keys");
   if (!without.empty() && !dnssec.keys.empty())
     return file.error_at("dnssec", "has no use beside dnssec_keys");
   if (without == "keep") config.writer.without_keys = WithoutKeys::keep;
@@ -254,6 +267,23 @@ Result<void> read_transfer(Config& file, TransferConfig& config) {
   return {};
 }
 
+// "socket <path>" or "file <path>"
+Result<void> read_tap(Config& file, AuthorityConfig& config) {
+  const std::string text = TRY(file.text("dnstap", ""));
+  if (text.empty()) return {};
+  std::istringstream words(text);
+  std::string target, path, more;
+  words >> target >> path;
+  if ((target != "socket" && target != "file") || path.empty() || words >> more)
+    return file.error_at("dnstap", "expected: socket or file, and a path");
+  std::array<char, HOST_NAME_MAX + 1> host{};
+  ::gethostname(host.data(), HOST_NAME_MAX);
+  config.tap =
+      TapConfig{target == "socket" ? FrameStream::Target::socket : FrameStream::Target::file, path,
+                host.data(), "mutua-authority " MUTUA_VERSION};
+  return {};
+}
+
 // "<name> [<group>]"
 Result<void> read_zone_list(Config& file, AuthorityConfig& config) {
   constexpr std::string_view kKey = "catalog_zone";
@@ -291,6 +321,7 @@ Result<AuthorityConfig> read_authority_config(Config file) {
   config.writer.tsig_keys = TRY(read_tsig_keys(file, "tsig_key"));
   TRY(read_transfer(file, config.transfer));
   TRY(read_zone_list(file, config));
+  TRY(read_tap(file, config));
   TRY(read_dnssec(file, config));
   TRY(read_primaries(file, config));
   FederationPolicy& policy = config.writer.federation;

@@ -7,6 +7,7 @@
 
 #include "authority/dnssec/key_roll.h"
 #include "authority/server/server.h"
+#include "authority/tap/tap.h"
 #include "authority/transfer/follower.h"
 #include "authority/transfer/transfer_rules.h"
 #include "authority/transfer/zone_list.h"
@@ -42,6 +43,7 @@ struct AuthorityConfig {
   TransferConfig transfer;
   std::optional<ZoneListConfig> zone_list;  // a catalog zone for secondaries
   DnssecConfig dnssec;
+  std::optional<TapConfig> tap;
 };
 
 // Reads the secrets that the file names, too.

@@ -24,7 +24,7 @@ ARROWS = {
     "lib/local_protocol": [],
 
     "authority/zone": ["lib/base", "lib/wire"],
-    "authority/query": ["authority/zone"],
+    "authority/query": ["authority/zone", "lib/dnssec"],
     "authority/access": ["authority/federation", "authority/store"],
     "authority/federation": ["authority/zone", "lib/trust"],
     "authority/update": ["authority/access"],
@@ -34,8 +34,10 @@ ARROWS = {
     "authority/transfer": ["authority/access", "authority/dnssec", "lib/stub_client", "lib/zone_transfer"],
     "authority/tls": ["lib/base"],
     "authority/xdp": ["lib/base"],
+    "authority/tap": ["lib/base"],
     "authority/server": ["authority/query", "authority/access", "authority/transfer",
-                         "authority/tls", "authority/writer", "authority/xdp", "lib/upstream"],
+                         "authority/tls", "authority/writer", "authority/xdp", "authority/tap",
+                         "lib/upstream"],
     "authority/metrics": ["authority/server"],
     "authority": ["authority/metrics", "authority/server", "lib/control"],
 
@@ -82,6 +84,7 @@ ONLY_IN = {
     r"slirp/": ["peer/ports"],
     r"bpf/": ["authority/xdp", "resolver/kernel_redirect"],
     r"xdp/xsk\.h": ["authority/xdp"],
+    r"(fstrm|dnstap\.pb-c)\.h": ["authority/tap"],
     r"zstd\.h": ["peer/layers", "peer/snapshot"],
     r"g(test|mock)/": [],
 }

@@ -3,31 +3,38 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "dnssec/nsec3.h"
 
 namespace mutua::authority {
 namespace {
 
 using wire::RRType;
 
-bool is_of_dnssec(RRType type) { return type == RRType::nsec || type == RRType::rrsig; }
+bool is_of_dnssec(RRType type) {
+  return type == RRType::nsec || type == RRType::nsec3 || type == RRType::rrsig;
+}
 
 bool has_data(const ZoneNode& node) {
   return std::any_of(node.rrsets().begin(), node.rrsets().end(),
                      [](const RRset& rrset) { return !is_of_dnssec(rrset.type); });
 }
 
+// Below a zone cut or DNAME.
+bool is_occluded(const ZoneVersion& version, const wire::Name& owner) {
+  if (owner == version.apex() || version.cut_count() == 0) return false;
+  for (wire::Name above = owner.parent(); above != version.apex(); above = above.parent()) {
+    const ZoneNode* found = version.node(above);
+    if (found && (found->find(RRType::ns) || found->find(RRType::dname))) return true;
+  }
+  return version.find(version.apex(), RRType::dname) != nullptr;
+}
+
 }  // namespace
 
 Authority authority_over(const ZoneVersion& version, const wire::Name& owner) {
   const ZoneNode* node = version.node(owner);
-  if (!node || !has_data(*node)) return Authority::none;
-  if (owner == version.apex() || version.cut_count() == 0) return Authority::full;
-  for (wire::Name above = owner.parent(); above != version.apex(); above = above.parent()) {
-    const ZoneNode* found = version.node(above);
-    if (found && (found->find(RRType::ns) || found->find(RRType::dname))) return Authority::none;
-  }
-  if (version.find(version.apex(), RRType::dname)) return Authority::none;
-  return node->find(RRType::ns) ? Authority::cut : Authority::full;
+  if (!node || !has_data(*node) || is_occluded(version, owner)) return Authority::none;
+  return owner != version.apex() && node->find(RRType::ns) ? Authority::cut : Authority::full;
 }
 
 const wire::Name& NsecChain::next(const wire::Name& name) const {
@@ -67,6 +74,36 @@ const wire::Name& NsecChain::previous(const wire::Name& name) const {
   if (added && (!present || *present < *added)) return *added;
   BASE_ASSERT(present);
   return *present;
+}
+
+bool has_nsec3(const ZoneVersion& version, const wire::Name& owner, std::uint32_t leaving) {
+  const ZoneNode* node = version.node(owner);
+  return node && (has_data(*node) || node->children() > leaving) && !is_occluded(version, owner);
+}
+
+bool goes_with_its_signatures(const ZoneVersion& version, const wire::Name& owner,
+                              std::uint32_t leaving) {
+  const ZoneNode* node = version.node(owner);
+  return !has_data(*node) && !node->find(RRType::nsec3) && node->children() <= leaving;
+}
+
+// RRSIG only where something at the name itself is signed.
+std::set<RRType> nsec3_types(const ZoneVersion& version, const wire::Name& owner) {
+  const Authority authority = authority_over(version, owner);
+  std::set<RRType> types;
+  if (authority == Authority::none) return types;
+  for (const RRset& rrset : version.node(owner)->rrsets()) {
+    if (is_of_dnssec(rrset.type)) continue;
+    if (authority == Authority::full || rrset.type == RRType::ns || rrset.type == RRType::ds)
+      types.insert(rrset.type);
+  }
+  if (authority == Authority::full || types.contains(RRType::ds)) types.insert(RRType::rrsig);
+  return types;
+}
+
+Result<wire::Name> nsec3_owner(const wire::Name& apex, const wire::Name& name) {
+  const auto label = dnssec::nsec3_label(dnssec::nsec3_hash(name.lowered().wire(), {}));
+  return apex.child(as_text(BytesView(label).subspan(1)));
 }
 
 std::set<RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <set>
 
 #include "authority/zone/name_order.h"
@@ -32,5 +33,16 @@ class NsecChain {
 
 // The types that the NSEC of a name lists, itself and the signatures among them.
 std::set<wire::RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner);
+
+// The same by hashes (RFC 5155): an empty non-terminal has an NSEC3, too, and NSEC3s have none.
+// `leaving`: names directly below that go with what the signer does next.
+bool has_nsec3(const ZoneVersion& version, const wire::Name& owner, std::uint32_t leaving = 0);
+// Nothing is left at an existing name but signatures, which the signer takes away.
+bool goes_with_its_signatures(const ZoneVersion& version, const wire::Name& owner,
+                              std::uint32_t leaving);
+std::set<wire::RRType> nsec3_types(const ZoneVersion& version, const wire::Name& owner);
+// <hash>.<apex>, where the NSEC3 of a name stands. No salt. Fails where that is too long for a
+// name.
+Result<wire::Name> nsec3_owner(const wire::Name& apex, const wire::Name& name);
 
 }  // namespace mutua::authority

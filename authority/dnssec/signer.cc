@@ -1,12 +1,14 @@
 #include "authority/dnssec/signer.h"
 
 #include <algorithm>
+#include <functional>
 #include <unordered_map>
 #include <utility>
 
 #include "authority/dnssec/nsec_chain.h"
-#include "authority/dnssec/parallel.h"
+#include "base/parallel.h"
 #include "dnssec/nsec.h"
+#include "dnssec/nsec3.h"
 #include "trust/random.h"
 
 namespace mutua::authority {
@@ -25,6 +27,7 @@ bool moves_cuts(const RRsetChange& change, const wire::Name& apex) {
 
 // Whether an RRset at a name gets signatures (RFC 4035 section 2.2).
 bool is_signed_type(RRType type, Authority authority) {
+  if (type == RRType::nsec3) return true;  // stands where no other name need be
   if (type == RRType::rrsig || authority == Authority::none) return false;
   return authority == Authority::full || type == RRType::nsec || type == RRType::ds;
 }
@@ -99,7 +102,10 @@ std::vector<RRsetChange> Signer::sign(const ZoneVersion& base, const ZoneVersion
   Changes changes(next);
   Touched touched = touched_by(base, next, change, look_at);
   put_keys(touched, changes);
-  renew_nsecs(base, touched, changes);
+  if (denial_ == Denial::nsec3)
+    renew_nsec3s(base, touched, changes);
+  else
+    renew_nsecs(base, touched, changes);
   renew_signatures(touched, now, changes);
   return changes.take();
 }
@@ -127,7 +133,7 @@ void Signer::put_keys(Touched& touched, Changes& changes) {
   const wire::Name& apex = version.apex();
   const bool is_signed = version.find(apex, RRType::dnskey) != nullptr;
   if (!keys_pending_ || (!is_signed && backlog_at_ < backlog_.size())) return;
-  for (RRset& rrset : keys_.key_rrsets(apex)) {
+  for (RRset& rrset : apex_rrsets(apex)) {
     const RRType type = rrset.type;
     if (changes.put(apex, type, std::move(rrset))) touched[apex].insert(type);
   }
@@ -155,6 +161,80 @@ void Signer::renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& cha
       for (const auto& [type, rrset] : changes.rrsets_at(owner)) types.insert(type);
     const RRset nsec{RRType::nsec, nsec_ttl(next), {dnssec::make_nsec(types, chain.next(owner))}};
     if (changes.put(owner, RRType::nsec, nsec)) touched[owner].insert(RRType::nsec);
+  }
+}
+
+// What a change does to the chain of hashes.
+struct Signer::HashedChanges {
+  explicit HashedChanges(const ZoneVersion& base) : chain(base.nsec3_owners()) {}
+
+  NsecChain chain;
+  std::map<wire::Name, wire::Name> renewed;  // the names whose NSEC3s are made, by these' owners
+  std::set<wire::Name> moved;                // owners that came or went
+  std::vector<wire::Name> removed;
+};
+
+// Also of names that come and go with others: empty non-terminals have NSEC3s. From the leaves on,
+// because what goes with these changes still stands in the version with its signatures.
+Signer::HashedChanges Signer::find_hashed_changes(const ZoneVersion& base, const ZoneVersion& next,
+                                                  const Touched& touched) {
+  const wire::Name& apex = next.apex();
+  std::map<unsigned, std::set<wire::Name>, std::greater<>> by_depth;
+  for (const auto& [touched_name, types] : touched)
+    for (wire::Name name = touched_name;; name = name.parent())
+      if (!by_depth[name.label_count()].insert(name).second || name == apex) break;
+  HashedChanges found(base);
+  std::map<wire::Name, std::uint32_t> leaving;  // children that go
+  for (const auto& [depth, names] : by_depth) {
+    for (const wire::Name& name : names) {
+      const auto owner = nsec3_owner(apex, name);
+      BASE_ASSERT(owner.ok());  // looked at where the configuration was read
+      const std::uint32_t without = leaving.contains(name) ? leaving.at(name) : 0;
+      if (next.node(name) && name != apex && goes_with_its_signatures(next, name, without))
+        ++leaving[name.parent()];
+      const bool is_in = has_nsec3(next, name, without);
+      const bool was_in = base.nsec3_owners().contains(*owner);
+      if (is_in && (!was_in || touched.contains(name))) found.renewed.emplace(*owner, name);
+      if (is_in == was_in) continue;
+      found.moved.insert(*owner);
+      if (is_in) {
+        found.chain.add(*owner);
+      } else {
+        found.chain.remove(*owner);
+        found.removed.push_back(*owner);
+      }
+    }
+  }
+  return found;
+}
+
+void Signer::renew_nsec3s(const ZoneVersion& base, Touched& touched, Changes& changes) {
+  const ZoneVersion& next = changes.version();
+  HashedChanges found = find_hashed_changes(base, next, touched);
+  for (const wire::Name& owner : found.removed) {
+    changes.put(owner, RRType::nsec3, std::nullopt);
+    touched[owner].insert(RRType::nsec3);
+  }
+  const auto following = [&](const wire::Name& owner) {
+    return dnssec::nsec3_hash_of_label(found.chain.next(owner).label(0));
+  };
+  const auto put = [&](const wire::Name& owner, RRset nsec3) {
+    if (changes.put(owner, RRType::nsec3, std::move(nsec3))) touched[owner].insert(RRType::nsec3);
+  };
+  for (const auto& [owner, name] : found.renewed) {
+    auto types = nsec3_types(next, name);
+    if (name == next.apex())  // its keys may come with these changes
+      for (const auto& [type, rrset] : changes.rrsets_at(name)) types.insert(type);
+    put(owner, {RRType::nsec3, nsec_ttl(next), {dnssec::make_nsec3(types, following(owner))}});
+  }
+  // Of a neighbour nothing but what follows it is another.
+  std::set<wire::Name> neighbours;
+  for (const wire::Name& owner : found.moved) neighbours.insert(found.chain.previous(owner));
+  for (const wire::Name& owner : neighbours) {
+    if (found.renewed.contains(owner)) continue;
+    RRset nsec3 = *next.find(owner, RRType::nsec3);
+    nsec3.rdatas = {dnssec::with_next(nsec3.rdatas.front(), following(owner))};
+    put(owner, std::move(nsec3));
   }
 }
 
@@ -257,8 +337,16 @@ void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime no
   if (first_end) schedule_.add(owner, *first_end - times_.renewal);
 }
 
+// What comes with the last portion.
+std::vector<RRset> Signer::apex_rrsets(const wire::Name& apex) const {
+  auto rrsets = keys_.key_rrsets(apex);
+  if (denial_ == Denial::nsec3)
+    rrsets.push_back({RRType::nsec3param, 0, {dnssec::make_nsec3param()}});
+  return rrsets;
+}
+
 bool Signer::keys_differ(const ZoneVersion& version) const {
-  const auto wanted = keys_.key_rrsets(version.apex());
+  const auto wanted = apex_rrsets(version.apex());
   return std::ranges::any_of(wanted, [&](const RRset& rrset) {
     const RRset* present = version.find(version.apex(), rrset.type);
     return !present || *present != rrset;
@@ -284,11 +372,23 @@ std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime no
   return portion;
 }
 
+// Whether its NSEC or NSEC3 is there, or not, as it ought to be.
+bool Signer::is_in_chain(const ZoneVersion& version, const ZoneNode& node) const {
+  const wire::Name name = node.owner();
+  if (denial_ == Denial::nsec)
+    return (node.find(RRType::nsec) != nullptr) ==
+           (authority_over(version, name) != Authority::none);
+  const auto owner = nsec3_owner(version.apex(), name);
+  return owner.ok() && version.nsec3_owners().contains(*owner) == has_nsec3(version, name);
+}
+
 bool Signer::is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const {
   const Authority authority = authority_over(version, node.owner());
-  if (authority == Authority::none) return !node.find(RRType::nsec) && !node.find(RRType::rrsig);
+  if (!is_in_chain(version, node)) return false;
+  const bool is_to_be_signed = std::ranges::any_of(
+      node.rrsets(), [&](const RRset& rrset) { return is_signed_type(rrset.type, authority); });
   const RRset* signatures = node.find(RRType::rrsig);
-  if (!signatures || !node.find(RRType::nsec)) return false;
+  if (!is_to_be_signed || !signatures) return !is_to_be_signed && !signatures;
   std::set<std::pair<RRType, std::uint16_t>> good;
   for (const Bytes& rdata : signatures->rdatas) {
     const auto facts = read_rrsig(rdata, now);

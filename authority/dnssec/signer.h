@@ -16,17 +16,19 @@
 
 namespace mutua::authority {
 
-// Keeps a zone signed: the key RRsets, a chain of NSEC and the RRSIGs of each RRset that the zone
-// speaks for. Costs O(change), but for a zone cut that comes or goes: the names below it change
-// hands, and are searched for in the whole zone. Signs on all processors where there is much to sign.
-// Not thread-safe; belongs to the writer.
+// Keeps a zone signed: the key RRsets, a chain of NSEC or of NSEC3 and the RRSIGs of each RRset
+// that the zone speaks for. Costs O(change), but for a zone cut that comes or goes: the names below
+// it change hands, and are searched for in the whole zone. Signs on all processors where there is
+// much to sign. Not thread-safe; belongs to the writer.
 //
 // Large work is done in portions between updates: what look_through() finds to be done waits in a
-// backlog that take_due() hands out in the order of the names. A zone that was never signed gets its
-// DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
+// backlog that take_due() hands out in the order of the names. A zone that was never signed gets
+// its DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
 class Signer {
  public:
-  Signer(KeySet keys, SignatureTimes times) : keys_(std::move(keys)), times_(times) {}
+  // `denial`: the chain that the zone has or shall have; not none.
+  Signer(KeySet keys, SignatureTimes times, Denial denial = Denial::nsec)
+      : keys_(std::move(keys)), times_(times), denial_(denial) {}
 
   // The changes that make `next` a signed version, where `change` led from `base`, which this
   // signer left so, to it. Names of `look_at`, too, are looked through for signatures to renew.
@@ -58,21 +60,28 @@ class Signer {
   class Changes;
   struct Renewal;
   struct Task;
+  struct HashedChanges;
 
   static Touched touched_by(const ZoneVersion& base, const ZoneVersion& next,
                             const ChangeSet& change, const std::vector<wire::Name>& look_at);
   void put_keys(Touched& touched, Changes& changes);
   static void renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes);
+  static HashedChanges find_hashed_changes(const ZoneVersion& base, const ZoneVersion& next,
+                                           const Touched& touched);
+  static void renew_nsec3s(const ZoneVersion& base, Touched& touched, Changes& changes);
   void renew_signatures(const Touched& touched, WallTime now, Changes& changes);
   Renewal plan(const wire::Name& owner, const std::set<wire::RRType>& changed, WallTime now,
                const Changes& changes, std::vector<Task>& tasks);
   void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
+  std::vector<RRset> apex_rrsets(const wire::Name& apex) const;
   bool keys_differ(const ZoneVersion& version) const;
+  bool is_in_chain(const ZoneVersion& version, const ZoneNode& node) const;
   bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
   bool is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const;
 
   KeySet keys_;
   SignatureTimes times_;
+  Denial denial_;
   SignatureSchedule schedule_;
   std::vector<wire::Name> backlog_;
   std::size_t backlog_at_ = 0;

@@ -6,7 +6,7 @@ using wire::RRType;
 
 bool has_dnssec_records(const ZoneVersion& version) {
   return version.find(version.apex(), RRType::dnskey) || !version.nsec_owners().empty() ||
-         version.find(version.apex(), RRType::rrsig);
+         !version.nsec3_owners().empty() || version.find(version.apex(), RRType::rrsig);
 }
 
 std::vector<RRsetChange> remove_dnssec_records(const ZoneVersion& version) {

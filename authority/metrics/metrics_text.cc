@@ -113,10 +113,17 @@ void put_updates(Exposition& out, const WriterCounters& writer) {
   out.sample("", writer.signature_checks.value());
 }
 
+void put_tap(Exposition& out, const Tap& tap) {
+  out.family("dnstap_exchanges_total", "counter",
+             "Questions with their answers, and halves of updates, for dnstap.");
+  out.sample("outcome=\"told\"", tap.told().value());
+  out.sample("outcome=\"dropped\"", tap.dropped());
+}
+
 }  // namespace
 
 std::string metrics_text(const Server::Statistics& server, const WriterCounters* writer,
-                         const ZoneVersion& version) {
+                         const ZoneVersion& version, const Tap* tap) {
   Exposition out;
   const std::array<Transported, 4> all{
       // datagrams first
@@ -124,6 +131,7 @@ std::string metrics_text(const Server::Statistics& server, const WriterCounters*
   put_answers(out, all);
   put_connections(out, server);
   if (writer) put_updates(out, *writer);
+  if (tap) put_tap(out, *tap);
   out.family("zone_serial", "gauge", "The serial that is served.");
   out.sample("", version.serial());
   out.family("zone_rrsets", "gauge", "RRsets in the zone.");

@@ -7,6 +7,7 @@
 #include "authority/query/lookup.h"
 #include "authority/query/request.h"
 #include "authority/query/response_writer.h"
+#include "dnssec/nsec3.h"
 #include "wire/message.h"
 
 namespace mutua::authority {
@@ -165,9 +166,66 @@ class ZoneAnswer {
     return !node || put_nsec(*node);
   }
 
-  // RFC 4035 section 3.1.3.3: a wildcard speaks only where the name itself is not.
+  // RFC 4035 section 3.1.3.3: a wildcard speaks only where the name itself is not. By NSEC3 the
+  // name below the closest encloser is denied (RFC 5155 section 7.2.6).
   bool prove_wildcard(const Lookup& lookup) {
-    return !proves_ || lookup.kind != Lookup::Kind::wildcard || deny(name_);
+    if (!proves_ || lookup.kind != Lookup::Kind::wildcard) return true;
+    return uses_hashes() ? put_nsec3(name_.suffix(lookup.labels)) : deny(name_);
+  }
+
+  bool uses_hashes() const { return version_.denial() == Denial::nsec3; }
+
+  // The NSEC3 that matches a name, or covers it where there is none of its own; once.
+  bool put_nsec3(BytesView folded) {
+    const Nsec3Place place = nsec3_of(folded);
+    if (!place.node || std::ranges::find(shown_nsec3s_, place.node) != shown_nsec3s_.end())
+      return true;
+    shown_nsec3s_[shown_count_++ % shown_nsec3s_.size()] = place.node;
+    const RRset* nsec3 = place.node->find(RRType::nsec3);
+    const OwnerPlace owner{0, false, place.node->given_owner()};
+    return writer_.put(Section::authority, *nsec3, owner) &&
+           put_signatures(Section::authority, *place.node, RRType::nsec3, nsec3->ttl, owner);
+  }
+
+  struct Nsec3Place {
+    const ZoneNode* node;  // of the NSEC3
+    bool is_match;
+  };
+  Nsec3Place nsec3_of(BytesView folded) const {
+    const auto label = dnssec::nsec3_label(dnssec::nsec3_hash(folded, version_.nsec3_salt()));
+    FoldedName hashed;
+    if (!hashed.join(label, version_.folded_apex().wire())) return {nullptr, false};
+    const NameOrder& owners = version_.nsec3_owners();
+    const wire::Name* owner = owners.at_or_before(OrderKey(hashed));
+    if (!owner) owner = owners.last();  // the ring's last covers what comes before its first
+    const ZoneNode* node = version_.node(*owner);
+    return {node, node && std::ranges::equal(node->folded_owner(), hashed.wire())};
+  }
+
+  // RFC 5155 section 7.2.1: the closest encloser is there, and the name below it is not.
+  bool prove_encloser(unsigned encloser_labels) {
+    return put_nsec3(name_.suffix(encloser_labels)) && put_nsec3(name_.suffix(encloser_labels + 1));
+  }
+
+  // Sections 7.2.2 (no such name), 7.2.3 (no such type) and 7.2.5 (nor at the wildcard).
+  bool prove_denial_by_hashes(const Lookup& lookup) {
+    if (lookup.kind == Lookup::Kind::found) return put_nsec3(name_.wire());
+    const bool by_wildcard = lookup.kind == Lookup::Kind::wildcard;
+    const unsigned encloser = by_wildcard ? lookup.labels - 1 : lookup.labels;
+    constexpr std::array<std::uint8_t, 2> kAsterisk{1, '*'};
+    FoldedName wildcard;
+    return prove_encloser(encloser) &&
+           (!wildcard.join(kAsterisk, name_.suffix(encloser)) || put_nsec3(wildcard.wire()));
+  }
+
+  // Sections 7.2.7 and, where the zone of another's signing opts out, the closest encloser that has
+  // an NSEC3.
+  bool prove_insecure_cut(const FoldedName& cut) {
+    if (nsec3_of(cut.wire()).is_match) return put_nsec3(cut.wire());
+    unsigned labels = cut.label_count();
+    while (--labels > version_.folded_apex().label_count())
+      if (nsec3_of(cut.suffix(labels)).is_match) break;
+    return put_nsec3(cut.suffix(labels)) && put_nsec3(cut.suffix(labels + 1));
   }
 
   // Sections 3.1.3.1, 3.1.3.2 and 3.1.3.4: the SOA's signature; that the type is not there, or the
@@ -178,6 +236,7 @@ class ZoneAnswer {
     if (!put_signatures(Section::authority, apex, RRType::soa, version_.negative_soa_rrset().ttl,
                         apex_place))
       return false;
+    if (uses_hashes()) return prove_denial_by_hashes(lookup);
     const bool has_nsec = lookup.node && lookup.node->find(RRType::nsec);
     if (has_nsec && !put_nsec(*lookup.node)) return false;
     if (lookup.kind == Lookup::Kind::found) return has_nsec || deny(name_);
@@ -191,6 +250,12 @@ class ZoneAnswer {
   // Section 3.1.4: what leads on to the zone below, or that it is not signed.
   bool prove_delegation(const ZoneNode& cut, const OwnerPlace& owner) {
     const RRset* ds = cut.find(RRType::ds);
+    if (!ds && uses_hashes()) {
+      FoldedName name;
+      const bool whole = name.read(cut.folded_owner());
+      BASE_ASSERT(whole);
+      return prove_insecure_cut(name);
+    }
     if (!ds) return put_nsec(cut);
     return writer_.put(Section::authority, *ds, owner) &&
            put_signatures(Section::authority, cut, RRType::ds, ds->ttl, owner);
@@ -279,6 +344,8 @@ class ZoneAnswer {
   std::size_t last_rrset_at_ = 0;
   bool last_is_as_prepared_ = false;
   const ZoneNode* last_nsec_ = nullptr;
+  std::array<const ZoneNode*, 3> shown_nsec3s_{};  // a denial has three at most
+  unsigned shown_count_ = 0;
   const ZoneNode* cut_ = nullptr;
 };
 
@@ -395,9 +462,9 @@ const ZoneNode* Answering::node() const {
   return candidate->is_named(request_.name.wire(), hash_) ? candidate : nullptr;
 }
 
-// RFC 1995 section 2: an IXFR by UDP is answered with the newest SOA where the differences do not fit
-// into a datagram. Nobody looks whether they would: the client sees that there is something newer,
-// and comes by TCP.
+// RFC 1995 section 2: an IXFR by UDP is answered with the newest SOA where the differences do not
+// fit into a datagram. Nobody looks whether they would: the client sees that there is something
+// newer, and comes by TCP.
 bool Answering::put_newest_soa(ResponseWriter& writer) const {
   const bool is_asked_for = request_.type == RRType::ixfr && is_in_zone_ &&
                             request_.name.size() == version_->folded_apex().size() &&

@@ -6,6 +6,7 @@
 #include "authority/server/cookies.h"
 #include "authority/server/handover.h"
 #include "authority/server/rate_limiter.h"
+#include "authority/tap/tap.h"
 #include "authority/zone/catalog.h"
 
 namespace mutua::authority {
@@ -19,9 +20,12 @@ struct AnsweringContext {
   ResponseSigner sign;
   TransferTaker transfer;   // empty: nobody may have the zone
   const ZoneVersion* list;  // the catalog zone; nullptr: there is none
+  Tap* tap;                 // is told of everything; nullptr: nobody wants to know
   std::atomic<const Cookies*> cookies;
   std::atomic<RateLimiter*> rate_limiter;  // of what leaves by UDP
 
+  // For a thread that answers, when it is made; nullptr where nobody wants to know.
+  TapRing* add_tap_ring() const { return tap ? &tap->add_ring() : nullptr; }
   Recursion recursion() const { return forward ? Recursion::offered : Recursion::refused; }
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "authority/server/tapping.h"
 #include "base/log.h"
 
 namespace mutua::authority {
@@ -23,12 +24,14 @@ Result<std::shared_ptr<const UniqueFd>> duplicate(const UniqueFd& socket) {
 
 Server::Server(Catalog& catalog, Takers takers)
     : context_{catalog,
-               std::move(takers.update),
+               takers.tap && takers.update ? tapped(*takers.tap, std::move(takers.update))
+                                           : std::move(takers.update),
                std::move(takers.forward),
                std::move(takers.gate),
                std::move(takers.sign),
                std::move(takers.transfer),
                takers.list,
+               takers.tap,
                nullptr,
                nullptr} {}
 

@@ -39,6 +39,8 @@ struct Takers {
   ResponseSigner sign;                // answers questions that end with a TSIG; never empty
   DatagramGate gate;                  // in front of `update`; empty: it stands open
   const ZoneVersion* list = nullptr;  // the catalog zone, if there is one; outlives the server
+  Tap* tap =
+      nullptr;  // dnstap, where it is wanted; outlives the server and all that it handed over
 };
 
 // The authority's face to the network.

@@ -2,6 +2,8 @@
 
 #include <span>
 
+#include "authority/server/tapping.h"
+
 namespace mutua::authority {
 namespace {
 
@@ -69,7 +71,10 @@ bool TcpConnection::answer_one(BytesView message, const Answering& answering,
 bool TcpConnection::respond(BytesView message, const Answered& answered,
                             const Surroundings& surroundings) {
   const HandOver& hand_over = surroundings.hand_over;
-  if (answered.kind == Answered::Kind::transfer && hand_over(answered.kind, message)) return true;
+  if (answered.kind == Answered::Kind::transfer && hand_over(answered.kind, message)) {
+    if (surroundings.tap) tell(message, {}, surroundings);
+    return true;
+  }
   const bool forwards = answered.kind == Answered::Kind::not_ours && surroundings.context.forward &&
                         asks_for_recursion(message);
   if (answered.kind == Answered::Kind::update || forwards) {
@@ -82,11 +87,23 @@ bool TcpConnection::respond(BytesView message, const Answered& answered,
   if (answered.kind == Answered::Kind::silent) return false;
   const BytesView response = BytesView(surroundings.scratch.response).first(answered.size);
   surroundings.counters.responses[response[3] & 15].add(1);
+  Bytes with_tsig;
   if (answered.kind == Answered::Kind::to_sign)
-    queue(surroundings.context.sign(message, response));
-  else
-    queue(response);
+    with_tsig = surroundings.context.sign(message, response);
+  const BytesView leaving =
+      answered.kind == Answered::Kind::to_sign ? BytesView(with_tsig) : response;
+  queue(leaving);
+  if (surroundings.tap) tell(message, leaving, surroundings);
   return true;
+}
+
+// Of a transfer the question alone: the zone would drown everything else.
+void TcpConnection::tell(BytesView message, BytesView response,
+                         const Surroundings& surroundings) const {
+  surroundings.tap->record({TapExchange::Kind::question, tap_protocol(transport()),
+                            peer_.address_octets(), peer_.port(), surroundings.came,
+                            response.empty() ? 0 : tap_time(), message, response});
+  surroundings.tap->publish();
 }
 
 bool TcpConnection::continue_stream() {

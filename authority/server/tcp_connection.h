@@ -20,9 +20,10 @@
 
 namespace mutua::authority {
 
-// One client's TCP connection, plain or with TLS: requests and responses, each behind its length in two octets
-// (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in which they
-// are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows sockets and time.
+// One client's TCP connection, plain or with TLS: requests and responses, each behind its length in
+// two octets (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in
+// which they are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows
+// sockets and time.
 class TcpConnection {
  public:
   static constexpr std::size_t kMostUnsent = 128 * 1024;  // octets of responses; one more may begin
@@ -51,6 +52,8 @@ class TcpConnection {
     Scratch& scratch;
     AnswerCounters& counters;
     std::uint32_t seconds;  // since 1970
+    TapRing* tap;           // or nullptr
+    std::int64_t came;      // for the tap
   };
 
   // Takes octets that came. Nothing is answered before answer_requests().
@@ -99,6 +102,7 @@ class TcpConnection {
   bool answer_one(BytesView message, const Answering& answering, const Surroundings& surroundings);
   bool respond(BytesView message, const Answered& answered, const Surroundings& surroundings);
   void queue(BytesView response);
+  void tell(BytesView message, BytesView response, const Surroundings& surroundings) const;
 
   UniqueFd socket_;
   std::unique_ptr<TlsStream> tls_;  // over the socket

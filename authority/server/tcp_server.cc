@@ -83,7 +83,8 @@ class EpollTcpServer final : public TcpServer {
       : listeners_(std::move(listeners)),
         limits_(limits),
         context_(context),
-        tls_(std::move(tls)) {}
+        tls_(std::move(tls)),
+        tap_(context.add_tap_ring()) {}
 
   ~EpollTcpServer() override { stop(); }
 
@@ -232,8 +233,8 @@ class EpollTcpServer final : public TcpServer {
     }
   }
 
-  // Answers what came and sends what is ready, until neither goes any further; of a transfer a share,
-  // so that a fast secondary does not keep the others waiting.
+  // Answers what came and sends what is ready, until neither goes any further; of a transfer a
+  // share, so that a fast secondary does not keep the others waiting.
   void serve(TcpConnection& connection) {
     for (unsigned turn = 0; turn < kTurnsOfOne && !connection.is_finished(); ++turn) {
       const bool streamed = connection.continue_stream();
@@ -281,7 +282,8 @@ class EpollTcpServer final : public TcpServer {
     };
     const auto version = reader_->pin();
     return connection.answer_requests({context_, *version, hand_over, scratch_, answered_,
-                                       static_cast<std::uint32_t>(::time(nullptr))});
+                                       static_cast<std::uint32_t>(::time(nullptr)), tap_,
+                                       tap_ ? tap_time() : 0});
   }
 
   // True where this took the last octet.
@@ -359,6 +361,7 @@ class EpollTcpServer final : public TcpServer {
   const TcpLimits limits_;
   const AnsweringContext& context_;
   const std::shared_ptr<CurrentTlsContext> tls_;  // null: plain connections
+  TapRing* const tap_;                            // or nullptr
   AnswerCounters answered_;
   ConnectionCounters connected_;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();

@@ -93,6 +93,8 @@ struct UdpWorker::Batch {
   Catalog::Reader reader;
   unsigned received = 0;
   unsigned to_send = 0;
+  std::int64_t came = 0;                           // for the tap
+  std::array<unsigned, kBatchSize> answered_to{};  // the message that each response belongs to
   std::array<mmsghdr, kBatchSize> in{}, out{};
   std::array<iovec, kBatchSize> request_octets{}, response_octets{};
   std::array<sockaddr_storage, kBatchSize> peers{};
@@ -105,7 +107,8 @@ struct UdpWorker::Batch {
 UdpWorker::UdpWorker(UniqueFd socket, const AnsweringContext& context)
     : socket_(std::make_shared<const UniqueFd>(std::move(socket))),
       context_(context),
-      answers_(context, counters_) {}
+      answers_(context, counters_),
+      tap_(context.add_tap_ring()) {}
 
 UdpWorker::~UdpWorker() { stop(); }
 
@@ -132,6 +135,7 @@ void UdpWorker::run() {
       // The first of the rest cannot be sent (its peer is unreachable, say): on with the next.
       sent += count > 0 ? static_cast<unsigned>(count) : errno == EINTR ? 0 : 1;
     }
+    if (tap_) tell(*batch);  // nobody waits for it
   }
 }
 
@@ -150,6 +154,7 @@ void UdpWorker::receive_into(Batch& batch) {
 void UdpWorker::answer_all(Batch& batch) {
   const auto version = batch.reader.pin();
   answers_.begin_batch(batch.received);
+  if (tap_) batch.came = tap_time();
   batch.to_send = 0;
   for (unsigned i = 0; i < batch.received; ++i)
     batch.answerings[i].begin(batch.message(i), *version, context_.list);
@@ -176,6 +181,7 @@ void UdpWorker::answer_all(Batch& batch) {
     }
     answers_.count(response);
     batch.response_octets[batch.to_send] = {response, answered.size};
+    batch.answered_to[batch.to_send] = i;
     msghdr& out = batch.out[batch.to_send++].msg_hdr;
     out = header;
     out.msg_iov = &batch.response_octets[batch.to_send - 1];
@@ -188,7 +194,32 @@ void UdpWorker::sign(Batch& batch, unsigned index, BytesView response) {
   const msghdr& header = batch.in[index].msg_hdr;
   const ReturnPath path{batch.peers[index], header.msg_namelen, batch.controls[index],
                         header.msg_controllen};
-  send_late(socket_->get(), path, context_.sign(batch.message(index), response));
+  Bytes with_tsig = context_.sign(batch.message(index), response);
+  if (tap_) tell(batch, index, with_tsig, tap_time());
+  send_late(socket_->get(), path, std::move(with_tsig));
+}
+
+void UdpWorker::tell(const Batch& batch) {
+  const std::int64_t now = tap_time();
+  for (unsigned i = 0; i < batch.to_send; ++i) {
+    const iovec& response = batch.response_octets[i];
+    tell(batch, batch.answered_to[i],
+         {static_cast<const std::uint8_t*>(response.iov_base), response.iov_len}, now);
+  }
+  tap_->publish();
+}
+
+void UdpWorker::tell(const Batch& batch, unsigned index, BytesView response, std::int64_t now) {
+  const sockaddr_storage& peer = batch.peers[index];
+  TapExchange exchange;
+  exchange.peer = address_octets(peer);
+  // In the same place for both families.
+  exchange.port = ntohs(reinterpret_cast<const sockaddr_in&>(peer).sin_port);
+  exchange.query_time = batch.came;
+  exchange.response_time = now;
+  exchange.query = batch.message(index);
+  exchange.response = response;
+  tap_->record(exchange);
 }
 
 void UdpWorker::hand_over(const Taker& taker, Batch& batch, unsigned index) {

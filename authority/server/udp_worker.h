@@ -34,12 +34,15 @@ class UdpWorker {
   void receive_into(Batch& batch);
   void answer_all(Batch& batch);
   void sign(Batch& batch, unsigned index, BytesView response);
+  void tell(const Batch& batch);
+  void tell(const Batch& batch, unsigned index, BytesView response, std::int64_t now);
   void hand_over(const Taker& taker, Batch& batch, unsigned index);
 
   const std::shared_ptr<const UniqueFd> socket_;  // shared with the replies that are owed
   const AnsweringContext& context_;
   AnswerCounters counters_;
   DatagramAnswers answers_;
+  TapRing* const tap_;  // or nullptr
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

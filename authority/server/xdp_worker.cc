@@ -25,6 +25,8 @@ struct XdpWorker::Batch {
   std::array<BytesView, kBatchSize> frames;
   std::array<DatagramFrame, kBatchSize> questions;
   std::array<Answering, kBatchSize> answerings;
+  std::int64_t came = 0;                        // for the tap
+  std::array<BytesView, kBatchSize> responses;  // empty where there is none
 };
 
 XdpWorker::XdpWorker(std::unique_ptr<XdpSocket> socket, std::vector<XdpEndpoint> endpoints,
@@ -32,7 +34,8 @@ XdpWorker::XdpWorker(std::unique_ptr<XdpSocket> socket, std::vector<XdpEndpoint>
     : socket_(std::move(socket)),
       endpoints_(std::move(endpoints)),
       context_(context),
-      answers_(context, counters_) {}
+      answers_(context, counters_),
+      tap_(context.add_tap_ring()) {}
 
 XdpWorker::~XdpWorker() { stop(); }
 
@@ -58,6 +61,7 @@ void XdpWorker::run() {
     batch->size = count;
     read(*batch);
     answer_all(*batch);
+    if (tap_) tell(*batch);  // before the kernel takes the frames
     socket_->release();
     socket_->flush();
   }
@@ -78,6 +82,7 @@ void XdpWorker::read(Batch& batch) {
 void XdpWorker::answer_all(Batch& batch) {
   const auto version = batch.reader.pin();
   answers_.begin_batch(batch.size);
+  if (tap_) batch.came = tap_time();
   for (unsigned i = 0; i < batch.size; ++i)
     batch.answerings[i].begin(batch.questions[i].message, *version, context_.list);
   advance_together(std::span(batch.answerings).first(batch.size));
@@ -85,6 +90,7 @@ void XdpWorker::answer_all(Batch& batch) {
 }
 
 void XdpWorker::answer_one(Batch& batch, unsigned index) {
+  batch.responses[index] = {};
   const std::span<std::uint8_t> place = socket_->place();
   if (place.empty()) return;  // all are under way: lost, as any datagram may be
   const DatagramFrame& question = batch.questions[index];
@@ -111,7 +117,19 @@ void XdpWorker::answer_one(Batch& batch, unsigned index) {
       break;
   }
   answers_.count(response.data());
+  batch.responses[index] = response.first(size);
   socket_->send(put_reply_headers(batch.frames[index], question, place, size));
+}
+
+void XdpWorker::tell(const Batch& batch) {
+  const std::int64_t now = tap_time();
+  for (unsigned i = 0; i < batch.size; ++i) {
+    if (batch.responses[i].empty()) continue;
+    const DatagramFrame& question = batch.questions[i];
+    tap_->record({TapExchange::Kind::question, TapExchange::Protocol::udp, question.source,
+                  question.source_port, batch.came, now, question.message, batch.responses[i]});
+  }
+  tap_->publish();
 }
 
 const XdpEndpoint* XdpWorker::endpoint_of(const DatagramFrame& question) const {

@@ -67,7 +67,8 @@ bool is_single(RRType type) {
 }
 
 bool may_stand_beside_cname(RRType type) {
-  return type == RRType::cname || type == RRType::rrsig || type == RRType::nsec;
+  return type == RRType::cname || type == RRType::rrsig || type == RRType::nsec ||
+         type == RRType::nsec3;
 }
 
 bool conflicts_with_cname(const Record& record, const ZoneDraft& draft) {

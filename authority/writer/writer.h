@@ -48,6 +48,7 @@ struct WriterConfig {
   KeyKeeper* keys = nullptr;
   WithoutKeys without_keys = WithoutKeys::refuse;
   SignatureTimes signature_times;
+  Denial denial = Denial::nsec;  // the chain that the zone has or gets
   // The zone carries its digest (RFC 8976), made anew at most this often: a digest is over the whole
   // zone, and updates wait for it. Whatever changes the zone takes the old one out. Nothing: none.
   std::optional<std::chrono::milliseconds> digest_pause;
@@ -96,6 +97,9 @@ class Writer {
   void start();
   // Answers what is queued, then ends the thread. Requests that come later are not taken.
   void stop();
+
+  // Other keys of operators, for groups of requests that are begun from now on. Thread-safe.
+  void replace_tsig_keys(std::vector<TsigKey> keys);
 
   // Whether submit() would look at this datagram at all now: a flood of bad signatures ends here,
   // before it costs anything. Thread-safe, never blocks.

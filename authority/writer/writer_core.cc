@@ -51,6 +51,7 @@ struct WriterCore::Pending {
 WriterCore::WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
     : store_(store),
       config_(std::move(config)),
+      tsig_keys_(config_.tsig_keys),
       clock_(clock),
       started_{clock.wall_now(), clock.steady_now()} {}
 
@@ -81,7 +82,8 @@ Result<WriterCore::State> WriterCore::load() const {
   state.leases = LeaseTable(stored.leases);
   state.replay_guard = ReplayGuard(stored.replays, now());
   state.index = FederationIndex(*state.version);
-  if (config_.keys) state.signer.emplace(config_.keys->on_duty(), config_.signature_times);
+  if (config_.keys)
+    state.signer.emplace(config_.keys->on_duty(), config_.signature_times, config_.denial);
   return state;
 }
 
@@ -181,6 +183,14 @@ bool WriterCore::has_backlog() const {
 
 // The first portion at once, so that a small zone is signed before anybody sees it.
 Result<void> WriterCore::begin_signing(Transaction& transaction) {
+  const bool has_other = config_.denial == Denial::nsec3 ? !state_.version->nsec_owners().empty()
+                                                         : !state_.version->nsec3_owners().empty();
+  if (has_other)
+    return errorf(
+        "%s is signed with the other chain of denials than dnssec_denial names: say that one; or "
+        "take "
+        "the signatures out first, with dnssec = remove",
+        state_.version->apex().to_text().c_str());
   state_.signer->look_through(*state_.version, clock_.wall_now());
   return sign_what_is_due(transaction);
 }
@@ -294,6 +304,7 @@ void WriterCore::try_to_recover() {
 }
 
 void WriterCore::process(std::vector<UpdateRequest> requests) {
+  keys_of_group_ = tsig_keys_.get();
   std::vector<Pending> pending;
   auto outcome = process_once(std::move(requests), pending);
   for (unsigned attempt = 1; outcome == CommitOutcome::conflict && attempt < kMostAttempts;
@@ -468,8 +479,8 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
   }
   if (answer.refusal) return pending;
 
-  const AuthenticationContext context{config_.tsig_keys, *state_.version,   state_.replay_guard,
-                                      limits_,           clock_.wall_now(), clock_.steady_now()};
+  const AuthenticationContext context{*keys_of_group_, *state_.version,   state_.replay_guard,
+                                      limits_,         clock_.wall_now(), clock_.steady_now()};
   auto checked = authenticate(
       {bytes, *std::move(message), pending.request.source, pending.request.tcp}, context);
   if (auto* stranger = std::get_if<Unauthenticated>(&checked)) {

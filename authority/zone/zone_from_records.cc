@@ -93,6 +93,8 @@ Result<void> ZoneFromRecords::check(const Entry& entry) {
   draft_->cut_count_ += cuts_at(owner, entry.rrsets, draft_->apex_);
   if (std::ranges::find(entry.rrsets, RRType::nsec, &RRset::type) != entry.rrsets.end())
     draft_->nsec_owners_.insert(owner);
+  if (std::ranges::find(entry.rrsets, RRType::nsec3, &RRset::type) != entry.rrsets.end())
+    draft_->nsec3_owners_.insert(owner);
   return check_company(owner, entry.rrsets);
 }
 

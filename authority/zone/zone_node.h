@@ -66,7 +66,8 @@ class NodeContent {
 };
 static_assert(sizeof(NodeContent) % 8 == 0);  // as ReadyBlock wants it
 
-// A name that its holder owns: the octets of a temporary cannot be looked at, since they die with it.
+// A name that its holder owns: the octets of a temporary cannot be looked at, since they die with
+// it.
 class OwnName : public wire::Name {
  public:
   explicit OwnName(wire::Name name) : wire::Name(std::move(name)) {}
@@ -95,6 +96,11 @@ class ZoneNode {
     const BytesView owner = folded_owner();
     return owner.size() == folded.size() &&
            std::memcmp(owner.data(), folded.data(), folded.size()) == 0;
+  }
+  // Nothing but an NSEC3 stands here: for questions there is no such name (RFC 5155 section 7.2.8).
+  bool is_denial_alone() const {
+    if (children_ != 0 || !ready(wire::RRType::nsec3)) return false;
+    return all_ready().size() == (ready(wire::RRType::rrsig) ? 2 : 1);
   }
   // Names directly below this one.
   std::uint32_t children() const { return children_; }

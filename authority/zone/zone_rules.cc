@@ -15,7 +15,8 @@ Result<void> check_company(const wire::Name& owner, std::span<const RRset> rrset
   if (cname == rrsets.end()) return {};
   if (cname->rdatas.size() > 1) return errorf("%s: more than one CNAME", owner.to_text().c_str());
   for (const RRset& rrset : rrsets) {
-    if (rrset.type != RRType::cname && rrset.type != RRType::rrsig && rrset.type != RRType::nsec)
+    if (rrset.type != RRType::cname && rrset.type != RRType::rrsig && rrset.type != RRType::nsec &&
+        rrset.type != RRType::nsec3)
       return errorf("%s: %s beside a CNAME", owner.to_text().c_str(), to_text(rrset.type).c_str());
   }
   return {};

@@ -114,9 +114,12 @@ class ZoneVersionBuilder {
 
   void note_nsec(const wire::Name& owner, std::span<const RRset> before,
                  std::span<const RRset> after) {
-    const bool had = find_in(before, RRType::nsec), has = find_in(after, RRType::nsec);
-    if (has && !had) draft_->nsec_owners_.insert(owner);
-    if (had && !has) draft_->nsec_owners_.erase(owner);
+    for (const RRType type : {RRType::nsec, RRType::nsec3}) {
+      const bool had = find_in(before, type), has = find_in(after, type);
+      NameOrder& owners = type == RRType::nsec ? draft_->nsec_owners_ : draft_->nsec3_owners_;
+      if (has && !had) owners.insert(owner);
+      if (had && !has) owners.erase(owner);
+    }
   }
 
   const Referrers* referrers(const FoldedName& target) const {
@@ -219,12 +222,31 @@ Result<void> ZoneVersion::settle() {
     return errorf("%s: a zone needs an NS at its apex", apex_.to_text().c_str());
   const wire::Soa parsed = TRY(wire::parse_soa(soa->rdatas.front()));
   serial_ = parsed.serial;
-  is_signed_ = !nsec_owners_.empty() && find(apex_, RRType::dnskey);
+  settle_denial();
   negative_soa_rrset_ = *soa;
   negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
   const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
   negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_, 0, no_addresses, nullptr);
   return {};
+}
+
+// The DNSKEY comes last and goes first; so does the NSEC3PARAM of a chain of NSEC3.
+void ZoneVersion::settle_denial() {
+  denial_ = Denial::none;
+  nsec3_salt_.clear();
+  if (!find(apex_, RRType::dnskey)) return;
+  if (find(apex_, RRType::nsec)) denial_ = Denial::nsec;
+  const RRset* parameters = find(apex_, RRType::nsec3param);
+  if (denial_ != Denial::none || !parameters || nsec3_owners_.empty()) return;
+  // algorithm 1 | flags 1 | iterations 2 | salt length 1 | salt (RFC 5155 section 4.2)
+  const BytesView rdata = parameters->rdatas.front();
+  constexpr std::size_t kFixed = 5;
+  constexpr std::uint8_t kSha1 = 1;
+  const bool can_be_followed = rdata.size() >= kFixed && rdata.size() == kFixed + rdata[4] &&
+                               rdata[0] == kSha1 && load_u16(rdata.data() + 2) == 0;
+  if (!can_be_followed) return;
+  denial_ = Denial::nsec3;
+  nsec3_salt_ = to_bytes(rdata.subspan(kFixed));
 }
 
 Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& change,

@@ -28,6 +28,9 @@ enum class Renewal {
   later,  // by renewed(), once for all changes of a group
 };
 
+// How a signed zone proves what is not there.
+enum class Denial { none, nsec, nsec3 };
+
 // One immutable version of a zone. apply() shares all that does not change with its predecessor and
 // costs O(change), not O(zone): a changed address is a change of every answer that carries it.
 // Readable from any thread without a lock; what a look-up returns lives as long as the version.
@@ -64,10 +67,16 @@ class ZoneVersion {
     return found ? found->find(type) : nullptr;
   }
 
-  // The names that own an NSEC (RFC 4034 section 4), in their order.
+  // The names that own an NSEC (RFC 4034 section 4), or an NSEC3 (RFC 5155 section 3), in their
+  // order.
   const NameOrder& nsec_owners() const { return nsec_owners_; }
-  // Whether answers may carry proofs: there are NSECs and the DNSKEY, which comes last and goes first.
-  bool is_signed() const { return is_signed_; }
+  const NameOrder& nsec3_owners() const { return nsec3_owners_; }
+  // The chain that proves what is not there. A chain of NSEC3 with iterations is none: RFC 9276 has
+  // those who validate treat it as insecure.
+  Denial denial() const { return denial_; }
+  BytesView nsec3_salt() const { return nsec3_salt_; }
+  // Whether answers may carry proofs: there are a chain and the DNSKEY.
+  bool is_signed() const { return denial_ != Denial::none; }
 
   // The SOA as negative answers carry it: its TTL no larger than its MINIMUM (RFC 2308 section 3).
   const ReadyRRset& negative_soa() const {
@@ -98,6 +107,7 @@ class ZoneVersion {
   ZoneVersion() = default;
   // What follows from the apex's records, once all nodes are there.
   Result<void> settle();
+  void settle_denial();
 
   wire::Name apex_;
   FoldedName folded_apex_;
@@ -106,9 +116,10 @@ class ZoneVersion {
   std::size_t cut_count_ = 0;
   NameTrie<ZoneNode> nodes_;
   NameTrie<Referrers> referrers_;  // of every target of a record in the zone, existing or not
-  NameOrder nsec_owners_;
+  NameOrder nsec_owners_, nsec3_owners_;
   std::set<wire::Name> moved_;  // whose addresses have changed since the answers were made
-  bool is_signed_ = false;
+  Denial denial_ = Denial::none;
+  Bytes nsec3_salt_;
   bool is_expired_ = false;
   RRset negative_soa_rrset_;
   Bytes negative_soa_;  // by make_ready

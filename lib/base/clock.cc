@@ -13,6 +13,16 @@ class SystemClock final : public Clock {
   SteadyTime steady_now() const override { return std::chrono::steady_clock::now(); }
 };
 
+class BootClock final : public Clock {
+ public:
+  WallTime wall_now() const override { return system_clock().wall_now(); }
+  SteadyTime steady_now() const override {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return SteadyTime(std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+  }
+};
+
 }  // namespace
 
 std::string rfc3339(WallTime time) {
@@ -26,6 +36,11 @@ std::string rfc3339(WallTime time) {
 
 const Clock& system_clock() {
   static const SystemClock clock;
+  return clock;
+}
+
+const Clock& boot_clock() {
+  static const BootClock clock;
   return clock;
 }
 

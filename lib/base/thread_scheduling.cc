@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint64_t kShortSlice = 100'000;  // nanoseconds, the least that the kernel grants
 constexpr int kNiceness = 10;
 
-// struct sched_attr, which Debian's C library does not declare; sched_setattr(2), its first version.
+// struct sched_attr, which Debian's C library does not declare; sched_setattr(2), its first
+// version.
 struct Attributes {
   std::uint32_t size;
   std::uint32_t policy;
@@ -38,6 +39,11 @@ void ask_for_short_slices() {
 void step_back() {
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   [[maybe_unused]] const int done = ::setpriority(PRIO_PROCESS, thread, kNiceness);
+}
+
+void take_only_what_is_left() {
+  const sched_param parameters{};
+  [[maybe_unused]] const int done = ::sched_setscheduler(0, SCHED_IDLE, &parameters);
 }
 
 }  // namespace mutua

@@ -48,6 +48,12 @@ std::size_t Nsec::type_count() const {
 
 Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next) {
   Bytes rdata = to_bytes(next.wire());
+  append(rdata, make_type_bitmaps(types));
+  return rdata;
+}
+
+Bytes make_type_bitmaps(const std::set<wire::RRType>& types) {
+  Bytes rdata;
   for (auto at = types.begin(); at != types.end();) {
     const unsigned window = static_cast<unsigned>(*at) >> 8;
     std::array<std::uint8_t, kLongestBitmap> bitmap{};

@@ -19,5 +19,7 @@ struct Nsec {
 };
 Result<Nsec> parse_nsec(BytesView rdata);
 Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next);
+// Section 4.1.2; what an NSEC3 ends in, too. Nothing for no types.
+Bytes make_type_bitmaps(const std::set<wire::RRType>& types);
 
 }  // namespace mutua::dnssec

@@ -16,9 +16,9 @@
 namespace mutua::resolver {
 
 // What the authority said, by name. For an authority that cannot be asked RFC 8767 holds: what it
-// last said serves on (for `stale_for`), and it is asked again every 5 s without anybody waiting. A failure
-// without an older answer is remembered for 2 s (RFC 9520). Bounded: the longest unused goes first.
-// Not thread-safe; its owner locks.
+// last said serves on (for `stale_for`), and it is asked again every 5 s without anybody waiting. A
+// failure without an older answer is remembered for 2 s (RFC 9520). Bounded: the longest unused
+// goes first. Not thread-safe; its owner locks.
 template <typename Value>
 class AnswerCache {
  public:
@@ -59,14 +59,15 @@ class AnswerCache {
     return entry != entries_.end() && now - entry->second.stored_at < age;
   }
 
-  // Keeps what the authority said.
-  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now) {
+  // Keeps what the authority said, at `heard_at`: not after now.
+  Result<Shared> store(const wire::Name& name, Timed<Value> said, SteadyTime now,
+                       SteadyTime heard_at) {
     Entry& entry = entry_of(name);
     entry.answer = std::make_shared<const Value>(std::move(said.value));
     entry.stored_at = now;
     entry.authority_is_away = false;
     entry.ask_again = now + said.ttl;
-    entry.useless_after = entry.ask_again + stale_for_;
+    entry.useless_after = heard_at + said.ttl + stale_for_;
     return entry.answer;
   }
 

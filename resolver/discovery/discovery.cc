@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kYoungEnough{500};
 constexpr std::chrono::milliseconds kClientPatience{1800};  // with a stale answer at hand
+// A list of targets whose addresses do not come along must not make us a cannon (NXNSAttack): with the
+// question for the list, 63 at most.
+constexpr std::size_t kMostHostsAsked = 31;
 
 // Why the authority could not say.
 Error error_of(const Flaw& flaw) {
@@ -92,7 +95,7 @@ void Discovery::settle(Kind<Value>& kind, const wire::Name& name, Result<Timed<V
     const std::lock_guard lock(mutex_);
     const SteadyTime now = clock_.steady_now();
     if (!said) ++failures_;
-    answer = said ? kind.cache.store(name, std::move(*said), now)
+    answer = said ? kind.cache.store(name, std::move(*said), now, settings_.heard_at(now))
                   : kind.cache.store_failure(name, said.error(), now);
     auto all = kind.waiting.extract(name);
     if (!all.empty()) waiting = std::move(all.mapped());
@@ -185,6 +188,7 @@ void Discovery::ask_served(const wire::Name& name) {
 void Discovery::ask_missing_addresses(std::shared_ptr<ServedQuestion> question) {
   std::vector<wire::Name> missing;
   for (const ServedTarget& target : question->served.value.targets) {
+    if (missing.size() == kMostHostsAsked) break;
     // An empty entry marks a host that is being asked for.
     if (question->served.value.addresses.try_emplace(target.host).second)
       missing.push_back(target.host);

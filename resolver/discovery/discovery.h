@@ -35,9 +35,12 @@ struct DiscoverySettings {
   // given only when a question has failed.
   Later later;
   std::chrono::seconds stale_for = std::chrono::hours(72);  // after its TTL, RFC 8767
-  std::size_t cached_names = 10'000;                        // of each kind
-  std::size_t questions_in_flight = 1'000;                  // more are answered with an error
-  std::size_t waiting_for_one = 10'000;                     // callbacks that share one question
+  // When an authority said what is being said now: earlier, where the answers come from a copy.
+  // Thread-safe.
+  std::function<SteadyTime(SteadyTime now)> heard_at = [](SteadyTime now) { return now; };
+  std::size_t cached_names = 10'000;        // of each kind
+  std::size_t questions_in_flight = 1'000;  // more are answered with an error
+  std::size_t waiting_for_one = 10'000;     // callbacks that share one question
 };
 
 // (hostname) -> what the authority says of it; (hostname, port) -> Candidates. Questions to the

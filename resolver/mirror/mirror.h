@@ -43,10 +43,11 @@ struct MirrorSettings {
 // a signature has ended, is not heard.
 class Mirror {
  public:
-  // Takes what the file holds, if it is of any use. `clock` outlives the mirror.
+  // Fails where the file's folder cannot be made. `clock` outlives the mirror.
   static Result<std::unique_ptr<Mirror>> create(MirrorSettings settings, const Clock& clock);
   virtual ~Mirror() = default;  // stops
 
+  // On its thread it takes what the file holds, if that is of any use, and then looks at the authorities.
   virtual void start() = 0;
   virtual void stop() = 0;
 
@@ -54,6 +55,9 @@ class Mirror {
   virtual std::optional<wire::Message> answer(const wire::Question& question) const = 0;
   // Whether the zone looks aside for a name outside it. Any thread.
   virtual bool looks_aside_for(const wire::Name& name) const = 0;
+
+  // When an authority was last heard, by the clock; nothing where there is no zone to answer from.
+  virtual std::optional<SteadyTime> heard_at() const = 0;
 
   struct Status {
     bool serves = false;

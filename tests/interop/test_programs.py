@@ -6,8 +6,10 @@ kernel   files mutua dns, connections turned in the kernel
 stub     files dns: the stub DNS listener alone, as for programs that skip NSS
 """
 
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -16,11 +18,29 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "system/resolver"))
 import lab as laboratory  # noqa: E402
 from daemons import wait_until  # noqa: E402
 
+HERE = pathlib.Path(__file__).parent
 NAME = "blog.fed.example"
 PEER = "127.0.0.11"
 STUB = "127.0.0.55"
 PORTS = (80, 8443)
 
+GO = """
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, problem := http.Get(os.Args[1])
+	if problem != nil {
+		panic(problem)
+	}
+	io.Copy(os.Stdout, answer.Body)
+}
+"""
 JAVA = """
 public class Fetch {
   public static void main(String[] arguments) throws Exception {
@@ -67,8 +87,14 @@ int main(int count, char** arguments) {
 """
 
 
+def fresh_folder(parent, name):
+    """One that does not exist."""
+    return parent / f"{name}-{sum(1 for _ in parent.glob(f'{name}-*'))}"
+
+
 def programs_in(folder):
     """name -> how to have it print what a port of NAME serves; None where it is not installed."""
+    (folder / "fetch.go").write_text(GO)
     (folder / "Fetch.java").write_text(JAVA)
     (folder / "fetch.c").write_text(MUSL)
     found = {
@@ -77,13 +103,21 @@ def programs_in(folder):
         "Java": shutil.which("javac") and (lambda url, _: ["java", folder / "Fetch.java", url]),
         "Node http": shutil.which("node") and (lambda url, _: ["node", "-e", NODE, url]),
         "Node dns.resolve": shutil.which("node") and (lambda url, _: ["node", "-e", NODE_DNS, url]),
+        "Go with cgo": shutil.which("go") and (lambda url, _: [folder / "go-cgo", url]),
+        "Go without cgo": shutil.which("go") and (lambda url, _: [folder / "go-pure", url]),
         "musl, static": None,
         "Chromium": shutil.which("chromium") and (lambda url, port: [
             "chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/chromium-{port}",
             "--virtual-time-budget=5000", "--dump-dom", url]),
+        "Firefox": shutil.which("firefox-esr") and (lambda url, port: [
+            laboratory.PYTHON, HERE / "load_in_firefox.py", fresh_folder(folder, "firefox"), url]),
     }
+    if shutil.which("go"):
+        for program, cgo in (("go-cgo", "1"), ("go-pure", "0")):
+            subprocess.run(["go", "build", "-o", folder / program, folder / "fetch.go"], check=True,
+                           env={**os.environ, "CGO_ENABLED": cgo, "GO111MODULE": "off",
+                                "GOCACHE": str(folder / "go-cache"), "GOFLAGS": "-p=2"})
     if shutil.which("musl-gcc"):
-        import subprocess
         subprocess.run(["musl-gcc", "-static", "-o", folder / "fetch", folder / "fetch.c"], check=True)
         found["musl, static"] = lambda _, port: [folder / "fetch", NAME, str(port)]
     return found

@@ -39,7 +39,7 @@ secure DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789a
 ns.secure A 192.0.2.5
 _80._tcp.blog SRV 0 0 20000 ns1
 """
-ALGORITHMS = ("ed25519", "ecdsap256sha256")
+SIGNINGS = (("ed25519", "nsec"), ("ecdsap256sha256", "nsec"), ("ed25519", "nsec3"))
 
 
 def tool(name):
@@ -52,10 +52,11 @@ def need(name):
     return tool(name)
 
 
-@pytest.fixture(params=ALGORITHMS)
+@pytest.fixture(params=SIGNINGS, ids="-".join)
 def signed(request, tmp_path):
+    algorithm, denial = request.param
     with Authority(tmp_path, zone_text=ZONE_TEXT,
-                   options=[f"dnssec_keys = {tmp_path}/keys", f"dnssec_algorithm = {request.param}",
+                   options=[f"dnssec_keys = {tmp_path}/keys", f"dnssec_algorithm = {algorithm}", f"dnssec_denial = {denial}",
                             "transfer = 127.0.0.1"]) as running:
         yield running
 
@@ -241,7 +242,26 @@ def test_who_does_not_ask_for_proof_gets_none(signed):
     for name, rdtype in (("ns1", "A"), ("zz", "A"), ("ns1", "TXT"), ("some.wild", "TXT"), ("x.sub", "A"), ("alias", "A")):
         answer = signed.query(name, rdtype)
         types = {rrset.rdtype for section in (answer.answer, answer.authority, answer.additional) for rrset in section}
-        assert not types & {dns.rdatatype.RRSIG, dns.rdatatype.NSEC}, answer
+        assert not types & {dns.rdatatype.RRSIG, dns.rdatatype.NSEC, dns.rdatatype.NSEC3}, answer
+
+
+def test_the_chain_of_a_signed_zone_stays_what_it_is(signed):
+    denial = next(option for option in signed.options if option.startswith("dnssec_denial"))
+    is_hashed = denial.endswith("nsec3")
+    types = {dns.rdatatype.to_text(rdata.rdtype) for _, _, rdata in transferred(signed).iterate_rdatas()}
+    assert ("NSEC3" in types, "NSEC3PARAM" in types, "NSEC" in types) == (is_hashed, is_hashed, not is_hashed)
+    # Where an NSEC3 stands there is no name for questions, and nobody may write one.
+    for name, _, _ in transferred(signed).iterate_rdatas("NSEC3"):
+        owner = f"{name}.fed.test."
+        for rdtype in ("NSEC3", "A", "RRSIG"):
+            assert signed.query(dns.name.from_text(owner), rdtype).rcode() == dns.rcode.NXDOMAIN
+    update = signed.operator_update()
+    update.add("x", 60, "NSEC3", "1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A")
+    assert signed.send(update).rcode() == dns.rcode.REFUSED
+    signed.stop()
+    signed.options[signed.options.index(denial)] = f"dnssec_denial = {'nsec' if is_hashed else 'nsec3'}"
+    with pytest.raises(AssertionError, match="the other chain of denials"):
+        signed.start()
 
 
 def test_the_addresses_of_a_list_come_with_their_signatures(signed):

@@ -7,6 +7,8 @@ import failover
 import pytest
 
 REQUESTS, EACH_SECOND = 1000, 60
+# A peer that has acknowledged a request may be at work on it: only after 10 s another one is asked.
+LONGEST_SECONDS = 13
 
 
 def tell(report):
@@ -20,7 +22,7 @@ def test_through_the_relay_no_request_fails(lab):
     report = failover.run(lab, REQUESTS, EACH_SECOND, retries=0, seed=1)
     assert report["requests"] == REQUESTS
     assert report["failures"] == 0, tell(report)
-    assert report["longest"] < 5, tell(report)
+    assert report["longest"] < LONGEST_SECONDS, tell(report)
 
 
 def test_in_the_kernel_no_request_fails_either(lab):
@@ -31,5 +33,5 @@ def test_in_the_kernel_no_request_fails_either(lab):
     report = failover.run(lab, REQUESTS, EACH_SECOND, retries=0, seed=2)
     assert report["requests"] == REQUESTS
     assert report["failures"] == 0, tell(report)
-    assert report["longest"] < 5, tell(report)
+    assert report["longest"] < LONGEST_SECONDS, tell(report)
     assert lab.control(command="status")["result"]["handed_over"] > 0

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+
 #include "authority/dnssec/nsec_chain.h"
 #include "authority/dnssec/unsign.h"
 #include "authority/zone/master_file.h"
+#include "dnssec/nsec3.h"
 #include "trust/digest.h"
 #include "wire/presentation.h"
 #include "wire/rdata.h"
@@ -105,7 +109,10 @@ class SignerTest : public testing::Test {
       }
     });
     EXPECT_FALSE(has_work(version, kNow));
-    expect_chain(version);
+    if (denial_ == Denial::nsec3)
+      expect_hashed_chain(version);
+    else
+      expect_chain(version);
     expect_prepared(version);
   }
 
@@ -141,12 +148,44 @@ class SignerTest : public testing::Test {
     EXPECT_EQ(visited, owners);
   }
 
+  // Every name that exists for the zone has its NSEC3, in one ring, and nothing else has one.
+  static void expect_hashed_chain(const ZoneVersion& version) {
+    std::map<Name, Name> expected;  // by the owner
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      if (rrset.type == RRType::nsec3 || rrset.type == RRType::rrsig) return;
+      for (Name at = owner;; at = at.parent()) {
+        if (has_nsec3(version, at)) expected.emplace(nsec3_owner(name("f"), at).value(), at);
+        if (at == name("f")) break;
+      }
+    });
+    std::size_t count = 0;
+    version.for_each(
+        [&](const Name&, const RRset& rrset) { count += rrset.type == RRType::nsec3; });
+    EXPECT_EQ(count, expected.size());
+    for (auto at = expected.begin(); at != expected.end(); ++at) {
+      const auto next = std::next(at) == expected.end() ? expected.begin() : std::next(at);
+      const RRset* nsec3 = version.find(at->first, RRType::nsec3);
+      ASSERT_TRUE(nsec3) << at->second.to_text();
+      const Bytes wanted = dnssec::make_nsec3(nsec3_types(version, at->second),
+                                              dnssec::nsec3_hash_of_label(next->first.label(0)));
+      EXPECT_EQ(nsec3->rdatas, std::vector<Bytes>{wanted}) << at->second.to_text();
+      EXPECT_TRUE(version.find(at->first, RRType::rrsig)) << at->second.to_text();
+    }
+    EXPECT_EQ(version.denial(), Denial::nsec3);
+  }
+
+  void deny_by_hashes() {
+    denial_ = Denial::nsec3;
+    signer_ = Signer(KeySet(make_key()), {}, denial_);
+  }
+
   static RRsetChange put(const std::string& text) {
     const auto record = wire::record_from_text(text, 60, name("f")).value();
     return {record.owner, record.type, std::nullopt,
             RRset{record.type, record.ttl, {record.rdata}}};
   }
 
+  Denial denial_ = Denial::nsec;
   Signer signer_{KeySet(make_key()), {}};
   std::vector<RRsetChange> made_;
 };
@@ -160,6 +199,65 @@ TEST_F(SignerTest, SignsWhatTheZoneSpeaksForAndNothingElse) {
   for (const char* below : {"ns.sub.f", "x.sub.f"})
     EXPECT_FALSE(version->find(name(below), RRType::rrsig)) << below;
   EXPECT_FALSE(version->find(name("c.f"), RRType::nsec));  // an empty non-terminal
+}
+
+TEST_F(SignerTest, ByHashesEmptyNonTerminalsAreInTheChainToo) {
+  deny_by_hashes();
+  const Version version = signed_zone();
+  expect_verified(*version);
+  const auto types = [&](const char* owner) {
+    return version->find(nsec3_owner(name("f"), name(owner)).value(), RRType::nsec3)->rdatas[0];
+  };
+  EXPECT_EQ(types("c.f").size(), 26u);        // nothing stands there
+  EXPECT_EQ(types("sub.f").size(), 26u + 3);  // NS alone: not RRSIG, which nothing there has
+  EXPECT_FALSE(version->find(nsec3_owner(name("f"), name("x.sub.f")).value(), RRType::nsec3));
+  EXPECT_FALSE(version->find(name("f"), RRType::nsec));
+}
+
+TEST_F(SignerTest, ByHashesAChangeCostsItsOwnSignaturesOnly) {
+  deny_by_hashes();
+  Version version = signed_zone();
+  version = step(version, {put("new.f. 60 A 192.0.2.9")});
+  // The name's signature; its NSEC3 and its neighbour's with theirs; the SOA's.
+  EXPECT_EQ(made_.size(), 6u);
+  expect_verified(*version);
+  version = step(version, {put("new.f. 60 A 192.0.2.10")});
+  EXPECT_EQ(made_.size(), 2u);
+  version = step(version, {put("a.b.new.f. 60 A 192.0.2.9")});  // b.new comes with it
+  expect_verified(*version);
+  version = step(version, {{name("new.f"), RRType::a, std::nullopt, std::nullopt}});
+  expect_verified(*version);  // and stays as an empty non-terminal
+  version = step(version, {{name("a.b.new.f"), RRType::a, std::nullopt, std::nullopt}});
+  EXPECT_FALSE(version->node(name("new.f")));
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, ByHashesNamesChangeHandsAndPortionsJoin) {
+  deny_by_hashes();
+  Version version = sign_all(zone(), kNow, 1);
+  expect_verified(*version);
+  version = step(version, {{name("sub.f"), RRType::ns, std::nullopt, std::nullopt}});
+  expect_verified(*version);
+  version = step(version, {put("c.f. 60 NS ns1.f.")});
+  expect_verified(*version);
+  version = step(version, {{name("c.f"), RRType::ns, std::nullopt, std::nullopt}});
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, ByHashesTheRightChainAfterAnyChanges) {
+  deny_by_hashes();
+  Version version = signed_zone();
+  std::mt19937 choose(5);
+  for (int round = 0; round < 60; ++round) {
+    const std::string above[] = {"", "a.", "b.c.", "x.y."};
+    const std::string owner = above[choose() % 4] + "n" + std::to_string(choose() % 6) + ".f.";
+    const RRType type = choose() % 4 == 0 ? RRType::ns : RRType::a;
+    RRsetChange change = put(owner + (type == RRType::ns ? " 60 NS ns1.f." : " 60 A 192.0.2.1"));
+    if (choose() % 2 == 0) change.after.reset();
+    if (!change.after && !version->find(change.owner, type)) continue;
+    version = step(version, {change});
+    expect_verified(*version);
+  }
 }
 
 TEST_F(SignerTest, AChangeCostsItsOwnSignaturesOnly) {

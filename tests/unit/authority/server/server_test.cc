@@ -147,6 +147,7 @@ class ServerTest : public testing::Test {
             {},
             [](BytesView, BytesView response) { return to_bytes(response); },
             {},
+            nullptr,
             nullptr};
   }
   SocketAddress address() const { return server_->addresses().front(); }

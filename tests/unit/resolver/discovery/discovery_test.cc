@@ -128,6 +128,15 @@ TEST_F(DiscoveryTest, AddressesThatDidNotComeAlongAreAskedFor) {
   EXPECT_EQ(authority_.asked.size(), 3u);
 }
 
+TEST_F(DiscoveryTest, AListOfManyNamesDoesNotMakeManyQuestions) {
+  for (int i = 0; i < 64; ++i)
+    authority_.records.push_back("_80._tcp.blog.fed.example. 60 IN SRV 0 0 8080 h" +
+                                 std::to_string(i) + ".victim.example.");
+  Discovery discovery(settings(), authority_.ask(), clock_);
+  EXPECT_EQ(find(discovery), "");
+  EXPECT_EQ(authority_.asked.size(), 63u);
+}
+
 TEST_F(DiscoveryTest, AServiceThatNobodyServesIsAnEmptyList) {
   Discovery discovery(settings(), authority_.ask(), clock_);
   EXPECT_EQ(find(discovery), "");
@@ -165,6 +174,29 @@ TEST_F(DiscoveryTest, AStaleListServesForItsTimeAndThenNotAtAll) {
   EXPECT_EQ(find(discovery), "192.0.2.1:8080 ");
   clock_.advance(61s);
   EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
+}
+
+TEST_F(DiscoveryTest, WhatComesFromAnOldCopyIsStaleFromThatTimeOn) {
+  publish();
+  auto from_copy = settings();
+  from_copy.stale_for = 24h;
+  from_copy.heard_at = [](SteadyTime now) { return now - 20h; };
+  Discovery discovery(from_copy, authority_.ask(), clock_);
+  ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
+  authority_.away = true;
+  clock_.advance(4h);
+  EXPECT_EQ(find(discovery), "192.0.2.1:8080 ");
+  clock_.advance(61s);
+  EXPECT_NE(find(discovery).find("time-out"), std::string::npos);
+}
+
+TEST_F(DiscoveryTest, ADayAsleepMakesOldWhatWasFresh) {
+  publish();
+  Discovery discovery(settings(), authority_.ask(), clock_);
+  ASSERT_EQ(find(discovery), "192.0.2.1:8080 ");
+  authority_.records[2] = "a.peers.fed.example. 60 IN A 192.0.2.99";
+  clock_.advance(24h);
+  EXPECT_EQ(find(discovery), "192.0.2.99:8080 ");
 }
 
 TEST_F(DiscoveryTest, NobodyWaitsLongWhenAnOlderAnswerIsAtHand) {

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "wire/types.h"
+
+namespace mutua::dnssec {
+
+// NSEC3 (RFC 5155) as RFC 9276 wants it made: SHA-1, no further iterations, no opt-out.
+
+using Nsec3Hash = std::array<std::uint8_t, 20>;
+using Nsec3Label = std::array<std::uint8_t, 33>;  // with its length in front
+
+// `name`: in wire format and lower case. Without allocation.
+Nsec3Hash nsec3_hash(BytesView name, BytesView salt);
+// The first label of the NSEC3 of that name: base32hex, lower case.
+Nsec3Label nsec3_label(const Nsec3Hash& hash);
+// Back from the text of such a label, in either case; all zeros where it is none.
+Nsec3Hash nsec3_hash_of_label(std::string_view label);
+
+// Without salt.
+Bytes make_nsec3(const std::set<wire::RRType>& types, const Nsec3Hash& next);
+// The same NSEC3, but for the one that follows it. `rdata` is well-formed and of this hash.
+Bytes with_next(BytesView rdata, const Nsec3Hash& next);
+Bytes make_nsec3param();
+
+}  // namespace mutua::dnssec
