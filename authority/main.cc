@@ -10,6 +10,7 @@
 #include "authority/metrics/metrics_server.h"
 #include "authority/metrics/metrics_text.h"
 #include "authority/process.h"
+#include "authority/reload.h"
 #include "authority/server/forwarder.h"
 #include "authority/server/server.h"
 #include "authority/store/open_store.h"
@@ -31,32 +32,18 @@ Taker questions_to(Forwarder* forwarder) {
   return [forwarder](Handover handover) { return forwarder->take(std::move(handover)); };
 }
 
-TransferTaker transfers_from(const TransferService& service, const TransferConfig& config) {
-  if (config.rules.empty()) return {};
+TransferTaker transfers_from(const TransferService& service) {
   return [&service](BytesView message, const SocketAddress& source, Transport transport) {
     return service.begin(message, source, transport == Transport::tls);
   };
 }
 
-ResponseSigner signer_of_answers(const AuthorityConfig& config) {
-  std::vector<TsigKey> keys = config.writer.tsig_keys;
-  keys.insert(keys.end(), config.transfer.keys.begin(), config.transfer.keys.end());
-  return [keys = std::move(keys)](BytesView question, BytesView response) {
-    return answer_signed_question(question, to_bytes(response), keys, system_clock().wall_now());
+ResponseSigner signer_of_answers(const Replaceable<std::vector<TsigKey>>& keys) {
+  return [&keys](BytesView question, BytesView response) {
+    const auto current = keys.get();
+    return answer_signed_question(question, to_bytes(response), *current,
+                                  system_clock().wall_now());
   };
-}
-
-// SIGHUP: the file is read again, and what may change in a running server is taken up. A file with
-// an error changes nothing.
-void reload(const std::string& path, Server& server) {
-  auto file = Config::load(path);
-  auto config =
-      file ? read_authority_config(*std::move(file)) : Result<AuthorityConfig>(file.error());
-  const auto done = config ? server.reload(config->server) : Result<void>(config.error());
-  if (done)
-    log::info("authority.reloaded", {{"config", path}});
-  else
-    log::error("authority.reload_failed", {{"cause", done.error().message()}});
 }
 
 Result<void> serve(const CommandLine& line, ZoneStore& store) {
@@ -78,15 +65,17 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
     list = TRY(ZoneList::create(*config.zone_list, config.zone, config.transfer, system_clock()));
     transfers.add(list->versions(), list->history());
   }
+  Replaceable<std::vector<TsigKey>> question_keys(keys_of_questions(config));
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(
         TRY(upstream::Upstream::create(config.upstreams, kUpstreamPatience)), system_clock());
-  const auto server = TRY(Server::create(
-      config.server, catalog,
-      {source->taker(), questions_to(forwarder.get()), transfers_from(transfers, config.transfer),
-       signer_of_answers(config), source->gate(), list ? &list->version() : nullptr, tap.get()},
-      std::move(inherited)));
+  const auto server =
+      TRY(Server::create(config.server, catalog,
+                         {source->taker(), questions_to(forwarder.get()), transfers_from(transfers),
+                          signer_of_answers(question_keys), source->gate(),
+                          list ? &list->version() : nullptr, tap.get()},
+                         std::move(inherited)));
   const auto metrics = TRY(MetricsServer::create(config.metrics_listen, [&] {
     return metrics_text(server->statistics(), source->writer_counters(), *catalog.current(),
                         tap.get());
@@ -108,8 +97,10 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
   for (const SocketAddress& address : metrics->addresses())
     log::info("metrics.ready", {{"listen", address.to_text()}});
   notify_manager("READY=1");
+  Running running{*server, *source, transfers, {notifier.get()}, question_keys};
+  if (list) running.notifiers.push_back(&list->notifier());
   int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(line.config_path, *server);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) reload(line.config_path, running);
   log::info("authority.ending", {{"signal", signal}});
   notify_manager("STOPPING=1");
   metrics->stop();

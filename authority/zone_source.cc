@@ -65,6 +65,19 @@ DatagramGate ZoneSource::gate() {
   return [writer = writer_.get()](BytesView message) { return writer->admits_datagram(message); };
 }
 
+Result<void> ZoneSource::check(const AuthorityConfig& config) const {
+  const bool is_secondary = follower_ != nullptr;
+  if (is_secondary != config.follower.primaries.empty()) return {};
+  return Error("primary: it takes a restart to become a secondary, or a primary");
+}
+
+void ZoneSource::reload(const AuthorityConfig& config) {
+  if (follower_)
+    follower_->replace_primaries(config.follower.primaries);
+  else
+    writer_->replace_tsig_keys(config.writer.tsig_keys);
+}
+
 void ZoneSource::start() {
   if (follower_) return follower_->start();
   writer_->start();

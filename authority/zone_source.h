@@ -36,6 +36,11 @@ class ZoneSource {
   // In front of it.
   DatagramGate gate();
 
+  // Fails where another configuration cannot be taken up without a restart.
+  Result<void> check(const AuthorityConfig& config) const;
+  // Takes up its keys, or its primaries.
+  void reload(const AuthorityConfig& config);
+
   void start();
   void stop();  // after what it took is answered
 

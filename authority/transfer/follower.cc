@@ -16,6 +16,7 @@
 #include "authority/transfer/stream_signature.h"
 #include "authority/transfer/stream_verifier.h"
 #include "base/log.h"
+#include "base/replaceable.h"
 #include "base/unique_fd.h"
 #include "stub_client/dns_stream.h"
 #include "trust/random.h"
@@ -93,6 +94,7 @@ class TcpFollower final : public Follower {
               UniqueFd wake, UniqueFd cancel)
       : store_(store),
         zone_(std::move(zone)),
+        primaries_(config.primaries),
         config_(std::move(config)),
         clock_(clock),
         wake_(std::move(wake)),
@@ -128,6 +130,10 @@ class TcpFollower final : public Follower {
   }
 
   Bytes answer(BytesView bytes, const SocketAddress& source) override;
+  void replace_primaries(std::vector<Primary> primaries) override {
+    primaries_.replace(std::move(primaries));
+    signal(wake_);
+  }
   Result<void> refresh_now() override;
 
  private:
@@ -154,6 +160,7 @@ class TcpFollower final : public Follower {
 
   ZoneStore& store_;
   const wire::Name zone_;
+  Replaceable<std::vector<Primary>> primaries_;
   const FollowerConfig config_;
   const Clock& clock_;
   const UniqueFd wake_, cancel_;
@@ -207,7 +214,8 @@ void TcpFollower::look() {
 Result<void> TcpFollower::refresh_now() {
   std::string problems;
   bool reached = false;
-  for (const Primary& primary : config_.primaries) {
+  const auto primaries = primaries_.get();
+  for (const Primary& primary : *primaries) {
     const std::uint32_t before = present_ ? present_->serial() : 0;
     const auto refreshed = refresh_from(primary);
     if (refreshed) reached = true;
@@ -336,10 +344,11 @@ Bytes TcpFollower::acknowledge(BytesView bytes, const wire::Message& request,
     return refuse({wire::Rcode::formerr, wire::ExtendedError::other, "malformed"});
   if (request.question.front().name != zone_)
     return refuse({wire::Rcode::notauth, wire::ExtendedError::not_authoritative, "not our zone"});
-  const auto from = std::ranges::find_if(config_.primaries, [&](const Primary& primary) {
+  const auto primaries = primaries_.get();
+  const auto from = std::ranges::find_if(*primaries, [&](const Primary& primary) {
     return std::ranges::equal(primary.address.address_octets(), source.address_octets());
   });
-  if (from == config_.primaries.end())
+  if (from == primaries->end())
     return refuse({wire::Rcode::refused, wire::ExtendedError::prohibited, "not a primary"});
 
   wire::Message response = request.response(wire::Rcode::noerror);
@@ -351,7 +360,7 @@ Bytes TcpFollower::acknowledge(BytesView bytes, const wire::Message& request,
   if (!request.signature_offset || request.signature_type != RRType::tsig)
     return refuse({wire::Rcode::refused, wire::ExtendedError::prohibited, "not signed"});
   std::vector<TsigKey> keys;  // of all primaries at this address
-  for (const Primary& primary : config_.primaries)
+  for (const Primary& primary : *primaries)
     if (primary.key &&
         std::ranges::equal(primary.address.address_octets(), source.address_octets()))
       keys.push_back(*primary.key);

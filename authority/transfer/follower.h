@@ -61,6 +61,9 @@ class Follower {
   // are refused. Empty where nothing may be sent. Any thread, never blocks.
   virtual Bytes answer(BytesView message, const SocketAddress& source) = 0;
 
+  // Other primaries, or others of their keys, from the next look on, which is at once. Any thread.
+  virtual void replace_primaries(std::vector<Primary> primaries) = 0;
+
   // Looks at the primaries now, on the caller's thread: for tests that never called start(). Fails
   // where none could be followed.
   virtual Result<void> refresh_now() = 0;

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -142,11 +143,12 @@ class Secondary {
 class UdpNotifier final : public Notifier {
  public:
   UdpNotifier(std::vector<Secondary> secondaries, UniqueFd wake, const Catalog& catalog,
-              const Clock& clock)
+              const Clock& clock, NotifyTimes times)
       : secondaries_(std::move(secondaries)),
         wake_(std::move(wake)),
         catalog_(catalog),
-        clock_(clock) {}
+        clock_(clock),
+        times_(times) {}
   ~UdpNotifier() override { stop(); }
 
   void start() override {
@@ -161,6 +163,29 @@ class UdpNotifier final : public Notifier {
     thread_.join();
   }
 
+  Result<void> replace(std::vector<NotifyTarget> targets) override {
+    auto secondaries = TRY(open(std::move(targets), times_));
+    {
+      const std::lock_guard lock(mutex_);
+      replacement_ = std::move(secondaries);
+    }
+    zone_changed();
+    return {};
+  }
+
+  static Result<std::vector<Secondary>> open(std::vector<NotifyTarget> targets,
+                                             const NotifyTimes& times) {
+    std::vector<Secondary> secondaries;
+    for (NotifyTarget& target : targets) {
+      UniqueFd socket(::socket(target.address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      if (!socket) return errno_error(errno, "socket");
+      if (::connect(socket.get(), target.address.data(), target.address.size()) != 0)
+        return errno_error(errno, "connect to " + target.address.to_text());
+      secondaries.emplace_back(std::move(target), std::move(socket), times);
+    }
+    return secondaries;
+  }
+
   void zone_changed() override {
     const std::uint64_t one = 1;
     // A full counter has woken the thread already.
@@ -169,9 +194,11 @@ class UdpNotifier final : public Notifier {
 
  private:
   void run() {
-    std::vector<pollfd> watched{{wake_.get(), POLLIN, 0}};
-    for (const Secondary& secondary : secondaries_) watched.push_back({secondary.fd(), POLLIN, 0});
     while (!stopping_.load()) {
+      take_replacement();
+      std::vector<pollfd> watched{{wake_.get(), POLLIN, 0}};
+      for (const Secondary& secondary : secondaries_)
+        watched.push_back({secondary.fd(), POLLIN, 0});
       ::poll(watched.data(), watched.size(), wait_milliseconds());
       if ((watched.front().revents & POLLIN) != 0) take_news();
       for (std::size_t i = 0; i < secondaries_.size(); ++i)
@@ -180,6 +207,15 @@ class UdpNotifier final : public Notifier {
       for (Secondary& secondary : secondaries_)
         secondary.send_if_due(*version, clock_.steady_now(), clock_.wall_now());
     }
+  }
+
+  // Those that were told before are told again, perhaps with another key.
+  void take_replacement() {
+    const std::lock_guard lock(mutex_);
+    if (!replacement_) return;
+    secondaries_ = *std::exchange(replacement_, std::nullopt);
+    for (Secondary& secondary : secondaries_)
+      secondary.want(catalog_.current()->serial(), clock_.steady_now());
   }
 
   void take_news() {
@@ -202,6 +238,9 @@ class UdpNotifier final : public Notifier {
   const UniqueFd wake_;
   const Catalog& catalog_;
   const Clock& clock_;
+  const NotifyTimes times_;
+  std::mutex mutex_;
+  std::optional<std::vector<Secondary>> replacement_;  // under the mutex
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
@@ -211,18 +250,11 @@ class UdpNotifier final : public Notifier {
 Result<std::unique_ptr<Notifier>> Notifier::create(std::vector<NotifyTarget> targets,
                                                    const Catalog& catalog, const Clock& clock,
                                                    NotifyTimes times) {
-  std::vector<Secondary> secondaries;
-  for (NotifyTarget& target : targets) {
-    UniqueFd socket(::socket(target.address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket) return errno_error(errno, "socket");
-    if (::connect(socket.get(), target.address.data(), target.address.size()) != 0)
-      return errno_error(errno, "connect to " + target.address.to_text());
-    secondaries.emplace_back(std::move(target), std::move(socket), times);
-  }
+  auto secondaries = TRY(UdpNotifier::open(std::move(targets), times));
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return errno_error(errno, "eventfd");
-  return std::unique_ptr<Notifier>(
-      std::make_unique<UdpNotifier>(std::move(secondaries), std::move(wake), catalog, clock));
+  return std::unique_ptr<Notifier>(std::make_unique<UdpNotifier>(
+      std::move(secondaries), std::move(wake), catalog, clock, times));
 }
 
 }  // namespace mutua::authority

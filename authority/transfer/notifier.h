@@ -33,6 +33,10 @@ class Notifier {
   virtual void start() = 0;
   virtual void stop() = 0;
 
+  // Others are to be told from now on, and all of them at once. Thread-safe; fails, and changes
+  // nothing, where there are no sockets to be had.
+  virtual Result<void> replace(std::vector<NotifyTarget> targets) = 0;
+
   // There is a newer version in the catalog. Thread-safe, never blocks.
   virtual void zone_changed() = 0;
 };

@@ -19,11 +19,14 @@ using wire::ExtendedError;
 using wire::Rcode;
 using wire::RRType;
 
+// What a stream is signed with lives in the configuration that its request was judged by.
+using Held = std::shared_ptr<const TransferConfig>;
+
 class RefusalStream final : public MessageStream {
  public:
-  RefusalStream(const wire::Message& request, const Refusal& refusal,
+  RefusalStream(const wire::Message& request, const Refusal& refusal, Held config,
                 std::optional<ResponseSignature> signature, const Clock& clock)
-      : signature_(std::move(signature)), clock_(clock) {
+      : config_(std::move(config)), signature_(std::move(signature)), clock_(clock) {
     wire::Message response = request.response(refusal.rcode);
     if (request.edns) {
       response.edns.emplace();
@@ -39,6 +42,7 @@ class RefusalStream final : public MessageStream {
   }
 
  private:
+  const Held config_;
   std::optional<ResponseSignature> signature_;
   const Clock& clock_;
   Bytes message_;
@@ -46,9 +50,9 @@ class RefusalStream final : public MessageStream {
 
 class RecordStream final : public MessageStream {
  public:
-  RecordStream(const wire::Message& request, std::unique_ptr<OutgoingRecords> records,
+  RecordStream(const wire::Message& request, std::unique_ptr<OutgoingRecords> records, Held config,
                std::optional<ResponseSignature> signature, const Clock& clock)
-      : packer_(request, std::move(records)), clock_(clock) {
+      : config_(std::move(config)), packer_(request, std::move(records)), clock_(clock) {
     if (signature) signature_.emplace(*std::move(signature));
   }
 
@@ -59,6 +63,7 @@ class RecordStream final : public MessageStream {
   }
 
  private:
+  const Held config_;
   RecordPacker packer_;
   std::optional<StreamSignature> signature_;
   const Clock& clock_;
@@ -97,11 +102,12 @@ const TransferService::Zone* TransferService::find(const wire::Name& apex) const
 
 std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
                                                       const SocketAddress& source, bool tls) const {
+  const Held config = config_.get();
   std::optional<ResponseSignature> signature;
   auto parsed = wire::parse(message);
   const auto refuse = [&](const wire::Message& request, Refusal refusal) {
     log::info("transfer.refused", {{"source", source.to_text()}, {"reason", refusal.text}});
-    return std::make_unique<RefusalStream>(request, refusal, std::move(signature), clock_);
+    return std::make_unique<RefusalStream>(request, refusal, config, std::move(signature), clock_);
   };
   if (!parsed.ok() || parsed->question.size() != 1)
     return refuse(header_only(message), {Rcode::formerr, ExtendedError::other, "malformed"});
@@ -110,7 +116,7 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
 
   std::optional<wire::Name> key;
   if (request.signature_offset && request.signature_type == RRType::tsig) {
-    auto checked = check_tsig({message, request, source, true}, config_.keys, clock_.wall_now());
+    auto checked = check_tsig({message, request, source, true}, config->keys, clock_.wall_now());
     if (auto* failed = std::get_if<Unauthenticated>(&checked)) {
       signature = std::move(failed->signature);
       return refuse(request, std::move(failed->refusal));
@@ -118,7 +124,7 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
     signature = std::move(std::get<CheckedTsig>(checked).signature);
     key = signature->key->name;
   }
-  if (!permits(config_.rules, source, tls, key))
+  if (!permits(config->rules, source, tls, key))
     return refuse(request, {Rcode::refused, ExtendedError::prohibited, "not to you"});
   const Zone* const zone = find(question.name);
   if (!zone)
@@ -145,7 +151,8 @@ std::unique_ptr<MessageStream> TransferService::begin(BytesView message,
                                 {"peer", source.to_text()},
                                 {"serial", version->serial()},
                                 {"whole", is_whole ? "yes" : "no"}});
-  return std::make_unique<RecordStream>(request, std::move(records), std::move(signature), clock_);
+  return std::make_unique<RecordStream>(request, std::move(records), config, std::move(signature),
+                                        clock_);
 }
 
 }  // namespace mutua::authority

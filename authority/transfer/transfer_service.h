@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "authority/transfer/message_stream.h"
@@ -9,6 +10,7 @@
 #include "authority/zone/change_history.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/replaceable.h"
 #include "base/socket_address.h"
 
 namespace mutua::authority {
@@ -19,9 +21,11 @@ namespace mutua::authority {
 class TransferService {
  public:
   // All references outlive the service and its streams.
-  TransferService(const TransferConfig& config, const Catalog& catalog,
-                  const ChangeHistory& history, const Clock& clock)
-      : config_(config), zones_{{&catalog, &history}}, clock_(clock) {}
+  TransferService(TransferConfig config, const Catalog& catalog, const ChangeHistory& history,
+                  const Clock& clock)
+      : config_(std::move(config)), zones_{{&catalog, &history}}, clock_(clock) {}
+  // Other rules and keys, for requests that come from now on.
+  void replace(TransferConfig config) { config_.replace(std::move(config)); }
   // Another zone, for the same secondaries. Before the first request.
   void add(const Catalog& catalog, const ChangeHistory& history) {
     zones_.push_back({&catalog, &history});
@@ -40,7 +44,7 @@ class TransferService {
   };
   const Zone* find(const wire::Name& apex) const;
 
-  const TransferConfig& config_;
+  Replaceable<TransferConfig> config_;
   std::vector<Zone> zones_;
   const Clock& clock_;
 };

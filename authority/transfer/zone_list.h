@@ -41,6 +41,7 @@ class ZoneList {
   const ChangeHistory& history() const { return history_; }
   // Lives as long as the list.
   const ZoneVersion& version() const { return *version_; }
+  Notifier& notifier() { return *notifier_; }
   // Tells the secondaries.
   void start() { notifier_->start(); }
   void stop() { notifier_->stop(); }

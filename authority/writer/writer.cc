@@ -89,6 +89,10 @@ void Writer::stop() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
+void Writer::replace_tsig_keys(std::vector<TsigKey> keys) {
+  state_->core.replace_tsig_keys(std::move(keys));
+}
+
 bool Writer::admits_datagram(BytesView message) const {
   return !state_->core.limits().udp_is_closed(state_->clock.steady_now()) ||
          !wire::carries_sig0(message);

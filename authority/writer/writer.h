@@ -98,6 +98,9 @@ class Writer {
   // Answers what is queued, then ends the thread. Requests that come later are not taken.
   void stop();
 
+  // Other keys of operators, for groups of requests that are begun from now on. Thread-safe.
+  void replace_tsig_keys(std::vector<TsigKey> keys);
+
   // Whether submit() would look at this datagram at all now: a flood of bad signatures ends here,
   // before it costs anything. Thread-safe, never blocks.
   bool admits_datagram(BytesView message) const;

@@ -51,6 +51,7 @@ struct WriterCore::Pending {
 WriterCore::WriterCore(ZoneStore& store, WriterConfig config, const Clock& clock)
     : store_(store),
       config_(std::move(config)),
+      tsig_keys_(config_.tsig_keys),
       clock_(clock),
       started_{clock.wall_now(), clock.steady_now()} {}
 
@@ -303,6 +304,7 @@ void WriterCore::try_to_recover() {
 }
 
 void WriterCore::process(std::vector<UpdateRequest> requests) {
+  keys_of_group_ = tsig_keys_.get();
   std::vector<Pending> pending;
   auto outcome = process_once(std::move(requests), pending);
   for (unsigned attempt = 1; outcome == CommitOutcome::conflict && attempt < kMostAttempts;
@@ -477,8 +479,8 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
   }
   if (answer.refusal) return pending;
 
-  const AuthenticationContext context{config_.tsig_keys, *state_.version,   state_.replay_guard,
-                                      limits_,           clock_.wall_now(), clock_.steady_now()};
+  const AuthenticationContext context{*keys_of_group_, *state_.version,   state_.replay_guard,
+                                      limits_,         clock_.wall_now(), clock_.steady_now()};
   auto checked = authenticate(
       {bytes, *std::move(message), pending.request.source, pending.request.tcp}, context);
   if (auto* stranger = std::get_if<Unauthenticated>(&checked)) {

@@ -18,6 +18,7 @@
 #include "authority/writer/writer.h"
 #include "authority/zone/catalog.h"
 #include "authority/zone/change_history.h"
+#include "base/replaceable.h"
 
 namespace mutua::authority {
 
@@ -34,6 +35,9 @@ class WriterCore {
   // in one durable step; then publishes and replies. Where another authority's step comes first
   // after all, everything is decided anew, on the state that it led to.
   void process(std::vector<UpdateRequest> requests);
+
+  // Any thread.
+  void replace_tsig_keys(std::vector<TsigKey> keys) { tsig_keys_.replace(std::move(keys)); }
 
   std::optional<WallTime> next_due() const;
   // There is more to be done at once, in portions, and the last one was written.
@@ -102,6 +106,8 @@ class WriterCore {
 
   ZoneStore& store_;
   const WriterConfig config_;
+  Replaceable<std::vector<TsigKey>> tsig_keys_;
+  std::shared_ptr<const std::vector<TsigKey>> keys_of_group_;  // its answers are signed with them
   const Clock& clock_;
   const Moment started_;
   State state_;

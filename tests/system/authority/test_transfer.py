@@ -255,7 +255,7 @@ def test_one_that_never_reads_its_transfer_keeps_nobody_waiting(tmp_path):
         query.use_tsig(KEYRING)
         wire = query.to_wire()
         with socket.create_connection(("127.0.0.1", authority.port)) as sleeper:
-            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
             sleeper.sendall(len(wire).to_bytes(2, "big") + wire)
             done = []
             reader = threading.Thread(target=lambda: done.append(len(records(transferred(authority.port)))))
