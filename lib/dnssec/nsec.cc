@@ -13,36 +13,42 @@ constexpr std::size_t kLongestBitmap = 32;
 Result<Nsec> parse_nsec(BytesView rdata) {
   std::size_t end = 0;
   if (!wire::skip_name(rdata, end)) return Error("NSEC record: the next name does not end");
-  Nsec nsec{TRY(wire::Name::from_wire(rdata.first(end))), to_bytes(rdata.subspan(end))};
-  // Section 4.1.2: | window 1 | size 1 | bitmap of 1 to 32 octets |, windows in rising order.
+  const auto next = TRY(wire::Name::from_wire(rdata.first(end)));
+  return Nsec{next, TRY(TypeBitmaps::parse(rdata.subspan(end)))};
+}
+
+// | window 1 | size 1 | bitmap of 1 to 32 octets |, windows in rising order.
+Result<TypeBitmaps> TypeBitmaps::parse(BytesView octets) {
+  TypeBitmaps bitmaps;
+  bitmaps.octets_ = to_bytes(octets);
   int last_window = -1;
-  for (std::size_t at = 0; at < nsec.bitmaps.size();) {
-    if (nsec.bitmaps.size() - at < 2) return Error("NSEC record: a bitmap without a size");
-    const int window = nsec.bitmaps[at];
-    const std::size_t size = nsec.bitmaps[at + 1];
+  for (std::size_t at = 0; at < octets.size();) {
+    if (octets.size() - at < 2) return Error("a type bitmap without a size");
+    const int window = octets[at];
+    const std::size_t size = octets[at + 1];
     if (window <= last_window || size == 0 || size > kLongestBitmap ||
-        size > nsec.bitmaps.size() - at - 2)
-      return Error("NSEC record: a malformed bitmap");
+        size > octets.size() - at - 2)
+      return Error("a malformed type bitmap");
     last_window = window;
     at += 2 + size;
   }
-  return nsec;
+  return bitmaps;
 }
 
-bool Nsec::lists(wire::RRType type) const {
+bool TypeBitmaps::lists(wire::RRType type) const {
   const unsigned window = static_cast<unsigned>(type) >> 8, low = static_cast<unsigned>(type) & 255;
-  for (std::size_t at = 0; at + 2 <= bitmaps.size(); at += 2U + bitmaps[at + 1]) {
-    if (bitmaps[at] != window) continue;
-    return low / 8 < bitmaps[at + 1] && (bitmaps[at + 2 + low / 8] & 0x80 >> low % 8) != 0;
+  for (std::size_t at = 0; at + 2 <= octets_.size(); at += 2U + octets_[at + 1]) {
+    if (octets_[at] != window) continue;
+    return low / 8 < octets_[at + 1] && (octets_[at + 2 + low / 8] & 0x80 >> low % 8) != 0;
   }
   return false;
 }
 
-std::size_t Nsec::type_count() const {
+std::size_t TypeBitmaps::count() const {
   std::size_t count = 0;
-  for (std::size_t at = 0; at + 2 <= bitmaps.size(); at += 2U + bitmaps[at + 1])
-    for (std::size_t i = 0; i < bitmaps[at + 1]; ++i)
-      count += static_cast<std::size_t>(std::popcount(bitmaps[at + 2 + i]));
+  for (std::size_t at = 0; at + 2 <= octets_.size(); at += 2U + octets_[at + 1])
+    for (std::size_t i = 0; i < octets_[at + 1]; ++i)
+      count += static_cast<std::size_t>(std::popcount(octets_[at + 2 + i]));
   return count;
 }
 

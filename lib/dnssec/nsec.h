@@ -9,13 +9,22 @@
 
 namespace mutua::dnssec {
 
+// The types that an NSEC or NSEC3 lists (RFC 4034 section 4.1.2). A value, well-formed.
+class TypeBitmaps {
+ public:
+  static Result<TypeBitmaps> parse(BytesView octets);
+
+  bool lists(wire::RRType type) const;
+  std::size_t count() const;
+
+ private:
+  Bytes octets_;
+};
+
 // NSEC, RFC 4034 section 4.1.
 struct Nsec {
   wire::Name next;
-  Bytes bitmaps;  // well-formed
-
-  bool lists(wire::RRType type) const;
-  std::size_t type_count() const;
+  TypeBitmaps types;
 };
 Result<Nsec> parse_nsec(BytesView rdata);
 Bytes make_nsec(const std::set<wire::RRType>& types, const wire::Name& next);

@@ -106,6 +106,23 @@ Bytes make_nsec3(const std::set<wire::RRType>& types, const Nsec3Hash& next) {
   return rdata;
 }
 
+Result<Nsec3> parse_nsec3(BytesView rdata) {
+  constexpr std::size_t kFixedSize = 5;
+  if (rdata.size() < kFixedSize || rdata.size() < kFixedSize + rdata[4] + 1 + sizeof(Nsec3Hash))
+    return Error("NSEC3 record: RDATA too short");
+  if (rdata[0] != kSha1) return errorf("NSEC3 record: hash algorithm %u", rdata[0]);
+  if (load_u16(rdata.data() + 2) != 0)
+    return errorf("NSEC3 record: %u iterations", load_u16(rdata.data() + 2));
+  Nsec3 nsec3;
+  nsec3.opt_out = (rdata[1] & 1) != 0;
+  nsec3.salt = to_bytes(rdata.subspan(kFixedSize, rdata[4]));
+  rdata = rdata.subspan(kFixedSize + nsec3.salt.size());
+  if (rdata[0] != nsec3.next.size()) return Error("NSEC3 record: a hash of another size");
+  std::ranges::copy(rdata.subspan(1, nsec3.next.size()), nsec3.next.begin());
+  nsec3.types = TRY(TypeBitmaps::parse(rdata.subspan(1 + nsec3.next.size())));
+  return nsec3;
+}
+
 Bytes with_next(BytesView rdata, const Nsec3Hash& next) {
   constexpr std::size_t kSaltSizeAt = 4;
   Bytes changed = to_bytes(rdata);

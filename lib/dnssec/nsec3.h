@@ -6,6 +6,8 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/result.h"
+#include "dnssec/nsec.h"
 #include "wire/types.h"
 
 namespace mutua::dnssec {
@@ -21,6 +23,16 @@ Nsec3Hash nsec3_hash(BytesView name, BytesView salt);
 Nsec3Label nsec3_label(const Nsec3Hash& hash);
 // Back from the text of such a label, in either case; all zeros where it is none.
 Nsec3Hash nsec3_hash_of_label(std::string_view label);
+
+// As it comes from anybody: of SHA-1, with hashes of its size, and with no further iterations, for those
+// cost whoever checks more than they are worth (RFC 9276 section 3.2).
+struct Nsec3 {
+  bool opt_out = false;
+  Bytes salt;
+  Nsec3Hash next{};
+  TypeBitmaps types;
+};
+Result<Nsec3> parse_nsec3(BytesView rdata);
 
 // Without salt.
 Bytes make_nsec3(const std::set<wire::RRType>& types, const Nsec3Hash& next);

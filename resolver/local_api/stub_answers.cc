@@ -104,7 +104,8 @@ Bytes answer_proven(const Message& query, const ZoneAnswer& answer) {
   if (response.edns) response.edns->dnssec_ok = wants_signatures;
   const auto copy = [&](const std::vector<wire::Record>& from, std::vector<wire::Record>& to) {
     for (const wire::Record& record : from) {
-      const bool is_proof = record.type == RRType::rrsig || record.type == RRType::nsec;
+      const bool is_proof = record.type == RRType::rrsig || record.type == RRType::nsec ||
+                            record.type == RRType::nsec3;
       if (!is_proof || wants_signatures || record.type == query.question[0].type)
         to.push_back(record);
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "dnssec/nsec3.h"
 #include "wire/rdata.h"
 
 namespace mutua::resolver {
@@ -31,12 +32,22 @@ class Answer {
   }
 
  private:
+  // An NSEC3 does not make the name exist that it stands at (RFC 5155 section 7.2.8).
+  const MirrorNode* find(const Name& name) const {
+    const MirrorNode* node = zone_.find(name);
+    return node && node->find(RRType::nsec3) ? nullptr : node;
+  }
+  bool exists(const Name& name) const {
+    const MirrorNode* node = zone_.find(name);
+    return node ? !node->find(RRType::nsec3) : zone_.exists(name);
+  }
+
   RRType type() const { return response_.question[0].type; }
 
   // Answers for `name`; what it is an alias of, if anything.
   std::optional<Name> step(const Name& name) {
     for (unsigned labels = zone_.apex().label_count(); labels <= name.label_count(); ++labels) {
-      const MirrorNode* above = zone_.find(name.ancestor(labels));
+      const MirrorNode* above = find(name.ancestor(labels));
       if (!above) continue;
       const bool is_name = labels == name.label_count();
       const bool is_cut = labels > zone_.apex().label_count() && above->find(RRType::ns);
@@ -44,8 +55,8 @@ class Answer {
       const RRset* dname = above->find(RRType::dname);
       if (dname && !is_name) return substitute(*above, *dname, name);
     }
-    if (const MirrorNode* node = zone_.find(name)) return from(*node, name);
-    if (zone_.exists(name)) return deny(Rcode::noerror, {&name});
+    if (const MirrorNode* node = find(name)) return from(*node, name);
+    if (exists(name)) return deny(Rcode::noerror, {&name});
     return without(name);
   }
 
@@ -64,20 +75,29 @@ class Answer {
       return target ? std::optional(*std::move(target)) : std::nullopt;
     }
     if (node.owner == name) return deny(Rcode::noerror, {&name});
-    return deny(Rcode::noerror, {&name, &node.owner});
+    if (!zone_.nsec3_salt()) return deny(Rcode::noerror, {&name, &node.owner});
+    const Name encloser = node.owner.parent();
+    const Name next_closer = name.ancestor(encloser.label_count() + 1);
+    return deny(Rcode::noerror, {&encloser, &next_closer, &node.owner});
   }
 
   // Neither the name nor one below it owns anything.
   std::optional<Name> without(const Name& name) {
     Name encloser = name.parent();
-    while (!zone_.exists(encloser)) encloser = encloser.parent();
+    while (!exists(encloser)) encloser = encloser.parent();
     const auto wildcard = encloser.child("*");
-    if (!wildcard) return deny(Rcode::nxdomain, {&name});
-    const MirrorNode* source = zone_.find(*wildcard);
-    if (!source) return deny(Rcode::nxdomain, {&name, &*wildcard});
+    // Of the name itself there is no NSEC3 to be found, but of the first one that does not exist.
+    const Name next_closer = name.ancestor(encloser.label_count() + 1);
+    const Name& denied = zone_.nsec3_salt() ? next_closer : name;
+    const MirrorNode* source = wildcard ? find(*wildcard) : nullptr;
+    if (!source) {
+      if (!wildcard) return deny(Rcode::nxdomain, {&encloser, &denied});
+      return zone_.nsec3_salt() ? deny(Rcode::nxdomain, {&encloser, &denied, &*wildcard})
+                                : deny(Rcode::nxdomain, {&denied, &*wildcard});
+    }
     const std::size_t before = response_.answer.size();
     auto alias = from(*source, name);
-    if (response_.answer.size() > before) put_nsec(name);
+    if (response_.answer.size() > before) put_nsec(denied);
     return alias;
   }
 
@@ -114,20 +134,28 @@ class Answer {
     return std::nullopt;
   }
 
-  // The NSEC at `name`, or the one that says that there is none. Glue has none.
+  // The NSEC at `name`, or the one that says that there is none; or the NSEC3. Glue has none.
   void put_nsec(const Name& name) {
-    for (const MirrorNode* node = &zone_.at_or_before(name);; node = &zone_.before(*node)) {
-      const RRset* nsec = node->find(RRType::nsec);
-      if (nsec && !has(response_.authority, node->owner, RRType::nsec))
-        put(response_.authority, *node, *nsec, node->owner);
-      if (nsec || node == &zone_.apex_node()) return;
-    }
+    const bool is_hashed = zone_.nsec3_salt().has_value();
+    const RRType kind = is_hashed ? RRType::nsec3 : RRType::nsec;
+    const MirrorNode* node = &zone_.at_or_before(is_hashed ? hashed(name) : name);
+    // Round the beginning there are the last hashes.
+    for (std::size_t steps = zone_.nodes().size(); steps > 0 && !node->find(kind); --steps)
+      node = node == &zone_.apex_node() ? zone_.nodes().back().get() : &zone_.before(*node);
+    const RRset* nsec = node->find(kind);
+    if (nsec && !has(response_.authority, node->owner, kind))
+      put(response_.authority, *node, *nsec, node->owner);
+  }
+
+  Name hashed(const Name& name) const {
+    return nsec3_owner(zone_.apex(),
+                       dnssec::nsec3_hash(name.lowered().wire(), *zone_.nsec3_salt()));
   }
 
   void put_targets(const RRset& srv) {
     for (const Bytes& rdata : srv.rdatas) {
       const auto target = wire::target_of(RRType::srv, rdata);
-      const MirrorNode* node = target ? zone_.find(*target) : nullptr;
+      const MirrorNode* node = target ? find(*target) : nullptr;
       for (const RRType address : {RRType::a, RRType::aaaa}) {
         const RRset* rrset = node ? node->find(address) : nullptr;
         if (rrset && !has(response_.additional, node->owner, address))

@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "dnssec/nsec.h"
+#include "dnssec/nsec3.h"
 #include "dnssec/rrsig.h"
 #include "dnssec/zone_digest.h"
 #include "resolver/validation/zone_keys.h"
@@ -63,8 +64,10 @@ class Prover {
   std::vector<WallTime> take_times() { return std::move(times_); }
 
  private:
-  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker, WallTime& valid_until) const;
+  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker,
+                                 WallTime& valid_until) const;
   std::optional<Flaw> prove_chain() const;
+  std::optional<Flaw> prove_hashed_chain() const;
   WallTime proven_before(const MirrorZone::Node& node, std::size_t& at) const;
 
   const MirrorZone& zone_;
@@ -114,7 +117,7 @@ std::optional<Flaw> Prover::by_signatures() {
   });
   if (first) return first;
   if (cancelled_.load()) return Flaw{ExtendedError::other, "cancelled"};
-  return prove_chain();
+  return zone_.nsec3_salt() ? prove_hashed_chain() : prove_chain();
 }
 
 // Both versions are in the same order, so that `at` only goes forward.
@@ -161,13 +164,64 @@ std::optional<Flaw> Prover::prove_chain() const {
     std::size_t present = 0;
     for (const RRset& one : node->rrsets) {
       if (!is_listed_at(speaker, one.type)) continue;
-      if (!nsec->lists(one.type)) return flaw_at(*node, "a type is not listed");
+      if (!nsec->types.lists(one.type)) return flaw_at(*node, "a type is not listed");
       ++present;
     }
-    if (nsec->type_count() != present) return flaw_at(*node, "a type that it lists is missing");
+    if (nsec->types.count() != present) return flaw_at(*node, "a type that it lists is missing");
     expected = nsec->next;
   }
   if (expected != zone_.apex()) return flaw_at(*zone_.nodes().back(), "names are missing");
+  return std::nullopt;
+}
+
+// The types at each name that has to have an NSEC3, by its hash: what the zone speaks for, and the names
+// between those and the apex.
+std::map<dnssec::Nsec3Hash, std::vector<RRType>> types_by_hash(const MirrorZone& zone,
+                                                               BytesView salt) {
+  std::map<dnssec::Nsec3Hash, std::vector<RRType>> all;
+  const auto types_of = [&](const Name& name) -> std::vector<RRType>& {
+    return all[dnssec::nsec3_hash(name.lowered().wire(), salt)];
+  };
+  Speakers speakers(zone.apex());
+  Name before = zone.apex();
+  for (const auto& node : zone.nodes()) {
+    const Speaker speaker = speakers.of(*node);
+    if (speaker == Speaker::other || node->find(RRType::nsec3)) continue;
+    std::vector<RRType>& types = types_of(node->owner);
+    for (const RRset& one : node->rrsets)
+      if (is_listed_at(speaker, one.type)) types.push_back(one.type);
+    for (Name above = node->owner; above != zone.apex() && !before.is_at_or_below(above);
+         above = above.parent())
+      types_of(above);
+    before = node->owner;
+  }
+  return all;
+}
+
+// RFC 5155 section 7.1: the same as a chain of the names' hashes. An NSEC3 stands beside the names.
+std::optional<Flaw> Prover::prove_hashed_chain() const {
+  const auto flaw_at = [](const Name& name, const char* text) {
+    return Flaw{ExtendedError::nsec_missing, name.to_text() + " NSEC3: " + text};
+  };
+  const Bytes salt = *zone_.nsec3_salt();
+  const auto names = types_by_hash(zone_, salt);
+  std::size_t present = 0;
+  for (const auto& node : zone_.nodes()) present += node->find(RRType::nsec3) != nullptr;
+  if (present != names.size()) return flaw_at(zone_.apex(), "names are missing, or too many");
+  for (auto at = names.begin(); at != names.end(); ++at) {
+    const Name owner = nsec3_owner(zone_.apex(), at->first);
+    const MirrorNode* node = zone_.find(owner);
+    const RRset* rrset = node ? node->find(RRType::nsec3) : nullptr;
+    if (!rrset || rrset->rdatas.size() != 1) return flaw_at(owner, "there is not one");
+    const auto nsec3 = dnssec::parse_nsec3(rrset->rdatas.front());
+    if (!nsec3 || nsec3->opt_out || nsec3->salt != salt) return flaw_at(owner, "of another kind");
+    const auto next = std::next(at) == names.end() ? names.begin() : std::next(at);
+    if (nsec3->next != next->first) return flaw_at(owner, "names are missing");
+    const bool all_listed =
+        std::ranges::all_of(at->second, [&](RRType type) { return nsec3->types.lists(type); });
+    if (!all_listed || nsec3->types.count() != at->second.size())
+      return flaw_at(owner, "the types are others");
+  }
   return std::nullopt;
 }
 

@@ -22,7 +22,7 @@ struct ProvenMirror {
 };
 
 // PURE. By the anchors: the keys; then either the ZONEMD and its signature (RFC 8976 section 4), or every
-// RRset's signature and the chain of NSECs, which names every name and its types. A ZONEMD that is
+// RRset's signature and the chain of NSECs or NSEC3s, which names every name and its types. A ZONEMD that is
 // signed and does not match is a flaw. Nodes that `before` holds too, proven, are not verified again, so
 // that a small change costs few signatures (0.1 ms each, on all processors); the chain is always followed
 // whole. Ends soon, with a flaw, once `cancelled`.

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
+#include "dnssec/nsec3.h"
 #include "resolver/validation/sections.h"
 #include "wire/message.h"
 #include "wire/name.h"
@@ -24,6 +26,9 @@ struct MirrorNode {
 // The RRset with those signatures at its node that cover it, 8 of them at most.
 SignedRRset signed_rrset(const MirrorNode& node, const wire::RRset& rrset);
 
+// The name of the NSEC3 of a name with this hash.
+wire::Name nsec3_owner(const wire::Name& apex, const dnssec::Nsec3Hash& hash);
+
 // One version of the zone, as it came: nothing of it is proven yet (see prove_mirror()). Immutable, so
 // thread-safe. A version that comes from another by differences shares the nodes that are the same;
 // making it costs a pointer for each name.
@@ -42,6 +47,9 @@ class MirrorZone {
   std::uint32_t serial() const { return serial_; }
   const MirrorNode& apex_node() const { return *nodes_.front(); }
 
+  // Of its NSEC3PARAM; nothing where absence is told by NSEC.
+  const std::optional<Bytes>& nsec3_salt() const { return nsec3_salt_; }
+
   // In canonical order, the apex first.
   const std::vector<Node>& nodes() const { return nodes_; }
   const MirrorNode* find(const wire::Name& name) const;
@@ -58,6 +66,7 @@ class MirrorZone {
 
   wire::Name apex_;
   std::uint32_t serial_ = 0;
+  std::optional<Bytes> nsec3_salt_;
   std::vector<Node> nodes_;
 };
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "dnssec/nsec.h"
+#include "dnssec/nsec3.h"
 #include "wire/name.h"
 #include "wire/types.h"
 
@@ -14,10 +16,17 @@ struct ProvenNsec {
   dnssec::Nsec nsec;
 };
 
-// What NSECs of one zone prove to be absent (RFC 4035 section 5.4, RFC 6840 section 4). A value.
+struct ProvenNsec3 {
+  dnssec::Nsec3Hash owner;  // the hash in its first label
+  dnssec::Nsec3 nsec3;
+};
+
+// What NSECs of one zone prove to be absent (RFC 4035 section 5.4, RFC 6840 section 4), or its NSEC3s
+// (RFC 5155 section 8). A value.
 class Denial {
  public:
-  explicit Denial(std::vector<ProvenNsec> nsecs) : nsecs_(std::move(nsecs)) {}
+  Denial(const wire::Name& zone, std::vector<ProvenNsec> nsecs, std::vector<ProvenNsec3> nsec3s)
+      : zone_(zone), nsecs_(std::move(nsecs)), nsec3s_(std::move(nsec3s)) {}
 
   // NXDOMAIN: neither the name exists nor a wildcard for it.
   bool no_name(const wire::Name& name) const;
@@ -36,7 +45,15 @@ class Denial {
   // The wildcard that would answer for `name`, which is covered by `by`.
   static Result<wire::Name> wildcard_for(const wire::Name& name, const ProvenNsec& by);
 
+  // The same with NSEC3s: the one of `name` itself, and the one that says that there is none.
+  const ProvenNsec3* hashed_at(const wire::Name& name) const;
+  const ProvenNsec3* hashed_covering(const wire::Name& name) const;
+  // The closest encloser that is proven, where the name one label longer is proven not to exist.
+  std::optional<wire::Name> hashed_encloser(const wire::Name& name) const;
+
+  wire::Name zone_;
   std::vector<ProvenNsec> nsecs_;
+  std::vector<ProvenNsec3> nsec3s_;
 };
 
 }  // namespace mutua::resolver

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dnssec/nsec.h"
+#include "dnssec/nsec3.h"
 #include "dnssec/rrsig.h"
 #include "wire/rdata.h"
 
@@ -15,7 +17,7 @@ using wire::Record;
 using wire::RRType;
 
 constexpr unsigned kLongestChain = 8;        // aliases
-constexpr std::size_t kMostNsecs = 8;        // a denial needs two
+constexpr std::size_t kMostNsecs = 8;        // a denial needs three
 constexpr std::size_t kMostAdditional = 64;  // RRsets
 
 class Judgement {
@@ -68,24 +70,34 @@ class Judgement {
 
 // Those that do not hold prove nothing; whether anything is missing then, the proofs will tell.
 Denial Judgement::prove_nsecs() {
-  std::vector<ProvenNsec> proven;
+  std::vector<ProvenNsec> nsecs;
+  std::vector<ProvenNsec3> nsec3s;
   for (const SignedRRset& rrset : authority_) {
-    if (rrset.rrset.type != RRType::nsec || proven.size() == kMostNsecs) continue;
+    const RRType type = rrset.rrset.type;
+    const bool is_denial = type == RRType::nsec || type == RRType::nsec3;
+    if (!is_denial || nsecs.size() + nsec3s.size() == kMostNsecs) continue;
     const auto verified = keys_.verify(rrset, now_, effort_);
     if (const auto* flaw = std::get_if<Flaw>(&verified)) {
       nsec_flaw_ = *flaw;
       continue;
     }
     const Proof& proof = std::get<Proof>(verified);
-    auto nsec = dnssec::parse_nsec(rrset.rrset.rdatas.front());
-    if (!nsec || rrset.rrset.rdatas.size() != 1 || !nsec->next.is_at_or_below(keys_.zone()) ||
-        proof.labels != dnssec::signed_labels(rrset.owner))
+    const Bytes& rdata = rrset.rrset.rdatas.front();
+    if (rrset.rrset.rdatas.size() != 1 || proof.labels != dnssec::signed_labels(rrset.owner))
       continue;
+    if (type == RRType::nsec) {
+      auto nsec = dnssec::parse_nsec(rdata);
+      if (!nsec || !nsec->next.is_at_or_below(keys_.zone())) continue;
+      nsecs.push_back({rrset.owner, *std::move(nsec)});
+    } else {
+      auto nsec3 = dnssec::parse_nsec3(rdata);
+      if (!nsec3 || rrset.owner.parent() != keys_.zone()) continue;
+      nsec3s.push_back({dnssec::nsec3_hash_of_label(rrset.owner.label(0)), *std::move(nsec3)});
+    }
     nsec_ttl_ = std::min(nsec_ttl_, proof.ttl);
     append_records(proven_authority_, rrset, proof.ttl);
-    proven.push_back({rrset.owner, *std::move(nsec)});
   }
-  return Denial(std::move(proven));
+  return Denial(keys_.zone(), std::move(nsecs), std::move(nsec3s));
 }
 
 std::optional<Flaw> Judgement::prove(const SignedRRset& rrset, Proof& proof) {

@@ -12,7 +12,7 @@
 namespace mutua::resolver {
 
 // PURE. Judges a response about a zone that must be signed (RFC 4035 section 5). Absence is proven by
-// NSEC; a zone of NSEC3 is not understood, and its denials are flaws.
+// NSEC or NSEC3; those that opt out or are hashed more than once (RFC 9276) prove nothing.
 //
 // Nothing where all that the question asks for is proven, be it there or absent. `response` is then
 // left with proven records alone (and the CNAMEs that follow from a proven DNAME), with their

@@ -56,8 +56,9 @@ def held(lab):
 WANTED = {**{name: True for name in NAMES}, **{name: False for name in NO_NAMES}}
 
 
-def test_nobody_is_asked_and_changes_come_by_themselves(lab):
-    _, anchor = start_signed(lab)
+@pytest.mark.parametrize("denial", ("nsec", "nsec3"))
+def test_nobody_is_asked_and_changes_come_by_themselves(lab, denial):
+    _, anchor = start_signed(lab, f"dnssec_denial = {denial}")
     start_mirror(lab, anchor)
     lab.peer("http", "127.0.0.11")
     wait_until(lambda: mirror(lab)["serves"], 10, what="the zone has come")

@@ -38,9 +38,9 @@ def tool(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
-def signed_authority(lab, ttl=1, algorithm="ed25519"):
+def signed_authority(lab, ttl=1, algorithm="ed25519", denial="nsec"):
     """mutua-authority with a signed zone; the trust anchor as it prints it."""
-    lines = f"dnssec_keys = {lab.folder}/keys", f"dnssec_algorithm = {algorithm}"
+    lines = f"dnssec_keys = {lab.folder}/keys", f"dnssec_algorithm = {algorithm}", f"dnssec_denial = {denial}"
     started = start_authority(lab, ZONE_FILE.format(ttl=ttl), *lines)
     printed = subprocess.run([laboratory.programs() / "mutua-authority", "--config", lab.folder / "authority.conf",
                               "keys", "ds"], capture_output=True, text=True, check=True)
@@ -64,9 +64,9 @@ def looked_up(lab, host):
     return said["result"] if "result" in said else said["error"]
 
 
-@pytest.mark.parametrize("algorithm", ("ed25519", "ecdsap256sha256"))
-def test_the_signed_zone_of_our_authority_is_believed(lab, algorithm):
-    _, anchor = signed_authority(lab, 60, algorithm)
+@pytest.mark.parametrize("algorithm, denial", (("ed25519", "nsec"), ("ecdsap256sha256", "nsec"), ("ed25519", "nsec3")))
+def test_the_signed_zone_of_our_authority_is_believed(lab, algorithm, denial):
+    _, anchor = signed_authority(lab, 60, algorithm, denial)
     lab.start_resolver(trust_anchor=anchor, lookaside="yes")
     lab.peer("http", "127.0.0.11")
     for name in ("blog.fed.example", "www.fed.example", "x.wild.fed.example", "www.example.org"):
