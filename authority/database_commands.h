@@ -12,8 +12,8 @@ namespace mutua::authority {
 // The commands about the database: import, export, check and migrate.
 
 // Fills an empty store. `source` is a master file, or another database: then leases and the memory
-// of requests come along, so that a zone may move while its peers live on. The zone is checked whole
-// before anything is stored.
+// of requests come along, so that a zone may move while its peers live on. The zone is checked
+// whole before anything is stored.
 Result<void> import(ZoneStore& store, const wire::Name& apex, const std::string& source);
 // The same with the configuration's zone_file, where the store is empty.
 Result<void> import_where_empty(ZoneStore& store, const AuthorityConfig& config);

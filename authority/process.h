@@ -12,8 +12,8 @@ namespace mutua::authority {
 
 // What a daemon settles with its surroundings.
 
-// Blocks SIGTERM, SIGINT and SIGHUP, to be waited for, and ignores SIGPIPE. Before any thread starts,
-// so that all inherit it.
+// Blocks SIGTERM, SIGINT and SIGHUP, to be waited for, and ignores SIGPIPE. Before any thread
+// starts, so that all inherit it.
 sigset_t block_signals();
 
 // Raises the limit of open files as far as the system allows. Fails where that is too low for so

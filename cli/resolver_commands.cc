@@ -1,9 +1,13 @@
 #include <boost/json/array.hpp>
 #include <charconv>
+#include <filesystem>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/output.h"
 #include "resolver/install/nsswitch.h"
+#include "resolver/install/resolv_conf.h"
+#include "resolver/install/service_unit.h"
 
 namespace mutua::cli {
 namespace {
@@ -23,15 +27,21 @@ constexpr const char* kFlushHelp = R"(usage: mutua resolver flush
 
 Makes the resolver forget its cached lists and what it measured.
 )";
-constexpr const char* kInstallHelp = R"(usage: mutua resolver install [--file /etc/nsswitch.conf]
+constexpr const char* kInstallHelp =
+    R"(usage: mutua resolver install [--root /] [--stub ADDRESS] [--unit]
 
-Puts 'mutua' into the hosts line of nsswitch.conf, before 'dns'. The file is replaced as one step; the
-former one stays beside it. 'mutua resolver uninstall' undoes it.
+Puts 'mutua' into the hosts line of /etc/nsswitch.conf, before 'dns'.
+  --stub ADDRESS  /etc/resolv.conf names the resolver's stub listener (stub_listen = ADDRESS), for
+                  programs that ask DNS themselves; real DNS is found in the former file
+  --unit          systemd runs mutua-resolver from the next boot on
+  --root FOLDER   the machine's root folder, of an image or a container
+Former files stay beside the new ones. 'mutua resolver uninstall' puts all of them back.
 )";
 constexpr const char* kUninstallHelp =
-    R"(usage: mutua resolver uninstall [--file /etc/nsswitch.conf]
+    R"(usage: mutua resolver uninstall [--root /]
 
-Takes 'mutua' out of the hosts line of nsswitch.conf.
+Undoes all that 'mutua resolver install' has done. What others have written into these files since
+stays.
 )";
 
 Result<object> lookup_request(const std::string& text) {
@@ -129,17 +139,46 @@ Result<void> run_flush(const Arguments&, const Sockets& sockets) {
   return {};
 }
 
+// Where the daemon's program is: beside this one.
+Result<std::filesystem::path> own_folder() {
+  std::error_code problem;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", problem);
+  if (problem) return Error("find the programs: " + problem.message());
+  return self.parent_path();
+}
+
 Result<void> run_install(const Arguments& arguments, const Sockets&) {
-  const std::string file = TRY(arguments.one("file", "/etc/nsswitch.conf"));
-  const bool changed = TRY(resolver::install_in(file));
-  print_line(file + (changed ? ": mutua is installed" : ": mutua was there already"));
+  const std::filesystem::path root = TRY(arguments.one("root", "/"));
+  const std::string stub = TRY(arguments.one("stub", ""));
+  const auto nsswitch = root / "etc/nsswitch.conf", resolv_conf = root / "etc/resolv.conf";
+  const auto tell = [](const std::filesystem::path& file, bool changed, const char* what) {
+    print_line(file.string() + ": " + what + (changed ? "" : " already"));
+  };
+  std::optional<SocketAddress> stub_address;
+  if (!stub.empty()) stub_address = TRY(SocketAddress::parse(stub, 53));
+  if (arguments.has("unit")) {
+    const auto programs = TRY(own_folder());
+    const bool placed = TRY(resolver::install_unit(root, programs));
+    tell("mutua-resolver.service", placed, "is enabled");
+  }
+  tell(nsswitch, TRY(resolver::install_in(nsswitch)), "has mutua");
+  if (stub_address) {
+    tell(resolv_conf, TRY(resolver::install_stub_in(resolv_conf, *stub_address)), "names the stub");
+  }
   return {};
 }
 
 Result<void> run_uninstall(const Arguments& arguments, const Sockets&) {
-  const std::string file = TRY(arguments.one("file", "/etc/nsswitch.conf"));
-  const bool changed = TRY(resolver::uninstall_from(file));
-  print_line(file + (changed ? ": mutua is removed" : ": mutua was not there"));
+  const std::filesystem::path root = TRY(arguments.one("root", "/"));
+  const auto nsswitch = root / "etc/nsswitch.conf", resolv_conf = root / "etc/resolv.conf";
+  const auto tell = [](const std::filesystem::path& file, bool changed) {
+    print_line(file.string() + (changed ? ": is as it was" : ": had nothing of ours"));
+  };
+  tell(resolv_conf, TRY(resolver::uninstall_stub_from(resolv_conf)));
+  tell(nsswitch, TRY(resolver::uninstall_from(nsswitch)));
+  const auto programs = TRY(own_folder());
+  const bool removed = TRY(resolver::uninstall_unit(root, programs));
+  tell("mutua-resolver.service", removed);
   return {};
 }
 
@@ -161,9 +200,9 @@ std::vector<Command> resolver_commands() {
       {"resolver install",
        "let this machine's programs use Mutua",
        kInstallHelp,
-       {{"file"}, {}, 0, 0},
+       {{"root", "stub"}, {"unit"}, 0, 0},
        run_install},
-      {"resolver uninstall", "undo that", kUninstallHelp, {{"file"}, {}, 0, 0}, run_uninstall},
+      {"resolver uninstall", "undo that", kUninstallHelp, {{"root"}, {}, 0, 0}, run_uninstall},
   };
 }
 

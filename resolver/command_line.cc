@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/durable_file.h"
+#include "resolver/install/resolv_conf.h"
 
 namespace mutua::resolver {
 namespace {
@@ -52,7 +53,7 @@ CommandLine read_command_line(int argc, char** argv) {
     std::fputs(kUsage, stderr);
     return finished(2);
   }
-  const auto resolv_conf = read_file("/etc/resolv.conf", 64 * 1024);
+  const auto resolv_conf = read_file(real_resolv_conf("/etc/resolv.conf"), 64 * 1024);
   auto file = Config::load(path);
   auto config = file ? read_resolver_config(std::move(*file), resolv_conf ? as_text(*resolv_conf)
                                                                           : std::string_view())

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kDnsPort = 53;
-constexpr std::size_t kMostAuthorities = 8;  // each has a thread
+constexpr std::size_t kMostNameservers = 8;  // each has a thread
 constexpr std::size_t kLargestAnchorFile = 64 * 1024;
 
 Result<std::vector<SocketAddress>> addresses(Config& file, std::string_view key) {
@@ -115,7 +115,7 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
   config.cgroup = TRY(file.text("cgroup", ""));
   TRY(file.finish());
   if (config.authorities.empty()) return file.error_at("authority", "at least one is needed");
-  if (config.authorities.size() > kMostAuthorities)
+  if (config.authorities.size() > kMostNameservers)
     return file.error_at("authority", "more than 8");
   if (config.stub_listen.empty()) return config;
   if (config.upstreams.empty()) config.upstreams = nameservers_in(resolv_conf);
@@ -124,6 +124,7 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
     return std::find(config.stub_listen.begin(), config.stub_listen.end(), one) !=
            config.stub_listen.end();
   });
+  if (config.upstreams.size() > kMostNameservers) config.upstreams.resize(kMostNameservers);
   if (config.upstreams.empty()) {
     return file.error_at("upstream",
                          "none is given, and /etc/resolv.conf names none but the stub itself");

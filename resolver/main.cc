@@ -29,16 +29,28 @@ namespace mutua::resolver {
 namespace {
 
 constexpr std::chrono::milliseconds kAuthorityPatience{4000};  // less than the NSS module's
-constexpr std::chrono::milliseconds kRealDnsPatience{8000};
+constexpr std::chrono::milliseconds kRealDnsLongest{8000};
+// A recursive resolver may have to ask others first.
+constexpr Authorities::Patience kRealDnsPatience{std::chrono::milliseconds(800),
+                                                 std::chrono::milliseconds(1500)};
 constexpr std::size_t kKnownNames = 4096, kKnownPeers = 10'000;
 constexpr std::size_t kOtherDescriptors = 12'288;  // listeners, UDP sessions, NSS, stub, spare
 
-// What gives the answers about the zone. Each nameserver has a channel of its own, so that one that is
-// silent keeps none waiting.
-struct ZoneSources {
+// Each has a channel of its own, so that one that is silent keeps none waiting.
+struct Nameservers {
+  Nameservers() = default;
+  Nameservers(Nameservers&&) = default;
+  Nameservers& operator=(Nameservers&&) = default;
+  ~Nameservers() { stop(); }
+
   std::vector<std::unique_ptr<upstream::Upstream>> channels;
-  std::unique_ptr<Authorities> authorities;
-  std::unique_ptr<ZoneClient> client;
+  std::unique_ptr<Authorities> any_of_them;
+
+  // Whoever waits is answered, and nobody is asked any more.
+  void stop() {
+    if (any_of_them) any_of_them->stop();
+    channels.clear();
+  }
 };
 
 Ask ask_through(upstream::Upstream& upstream) {
@@ -53,18 +65,18 @@ Later on_loop(EventLoop& loop) {
   };
 }
 
-Result<ZoneSources> make_zone_sources(const ResolverConfig& config, EventLoop& loop) {
-  ZoneSources sources;
+Result<Nameservers> make_nameservers(const std::vector<SocketAddress>& addresses,
+                                     std::chrono::milliseconds longest,
+                                     Authorities::Patience patience, EventLoop& loop) {
+  Nameservers made;
   std::vector<Authorities::Server> servers;
-  for (const SocketAddress& address : config.authorities) {
-    sources.channels.push_back(TRY(upstream::Upstream::create({address}, kAuthorityPatience)));
-    servers.push_back({address, ask_through(*sources.channels.back())});
+  for (const SocketAddress& address : addresses) {
+    made.channels.push_back(TRY(upstream::Upstream::create({address}, longest)));
+    servers.push_back({address, ask_through(*made.channels.back())});
   }
-  sources.authorities =
-      std::make_unique<Authorities>(std::move(servers), on_loop(loop), boot_clock());
-  sources.client =
-      std::make_unique<ZoneClient>(config.trust_anchors, *sources.authorities, boot_clock());
-  return sources;
+  made.any_of_them =
+      std::make_unique<Authorities>(std::move(servers), on_loop(loop), boot_clock(), patience);
+  return made;
 }
 
 // Null where none is wanted.
@@ -156,12 +168,13 @@ Result<void> run(const ResolverConfig& config) {
   std::filesystem::create_directories(config.socket_folder);
   const auto routes = TRY(make_pools_local(config));
   auto book = TRY(AddressBook::open(config.pool, kKnownNames, config.socket_folder / "addresses"));
-  ZoneSources zone = TRY(make_zone_sources(config, *loop));
+  auto authorities = TRY(make_nameservers(config.authorities, kAuthorityPatience, {}, *loop));
+  ZoneClient zone(config.trust_anchors, *authorities.any_of_them, boot_clock());
   const auto mirror = TRY(make_mirror(config));
-  const AskZone ask_zone = ask_zone_through(*zone.client, mirror.get());
-  std::unique_ptr<upstream::Upstream> real_dns;
+  const AskZone ask_zone = ask_zone_through(zone, mirror.get());
+  Nameservers real_dns;
   if (!config.upstreams.empty())
-    real_dns = TRY(upstream::Upstream::create(config.upstreams, kRealDnsPatience));
+    real_dns = TRY(make_nameservers(config.upstreams, kRealDnsLongest, kRealDnsPatience, *loop));
 
   std::optional<NameList> list;
   if (config.lookaside == Lookaside::listed && !mirror)
@@ -189,15 +202,13 @@ Result<void> run(const ResolverConfig& config) {
   std::optional<ConnectRoutes> routes_in_kernel;
   if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
   std::unique_ptr<StubServer> stub;
-  if (real_dns) {
-    const Ask pass_on = [client = zone.client.get()](Bytes query, auto done) {
-      client->pass_on(std::move(query), std::move(done));
-    };
-    stub = TRY(StubServer::create(config.stub_listen, *loop,
-                                  {names, discovery, pass_on, ask_through(*real_dns),
-                                   zone.client->validates() ? ask_zone : nullptr, config.zone}));
+  if (real_dns.any_of_them) {
+    stub = TRY(StubServer::create(
+        config.stub_listen, *loop,
+        {names, discovery, pass_on_to(*authorities.any_of_them), pass_on_to(*real_dns.any_of_them),
+         zone.validates() ? ask_zone : nullptr, config.zone}));
   }
-  ControlCommands commands({*loop, *zone.authorities, *zone.client, mirror.get(), discovery, health,
+  ControlCommands commands({*loop, *authorities.any_of_them, zone, mirror.get(), discovery, health,
                             chooser, names, *relay,
                             routes_in_kernel ? &*routes_in_kernel : nullptr});
   auto control = TRY(control::Server::create(
@@ -215,9 +226,8 @@ Result<void> run(const ResolverConfig& config) {
   // Those who may still call into the rest go first.
   control.reset();
   relay->stop();
-  zone.authorities->stop();
-  zone.channels.clear();
-  real_dns.reset();
+  authorities.stop();
+  real_dns.stop();
   return {};
 }
 

@@ -54,7 +54,7 @@ ARROWS = {
     "resolver/name_list": ["lib/wire", "lib/stub_client"],
     "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
-    "resolver": ["resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/upstream"],
+    "resolver": ["resolver/install", "resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/upstream"],
 
     "nss_module": ["lib/local_protocol"],
 

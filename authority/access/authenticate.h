@@ -88,10 +88,10 @@ struct AuthenticationContext {
   SteadyTime steady_now;
 };
 
-// Verifies the TSIG (RFC 8945) or SIG(0) (RFC 2931) of a request, cheap checks first and at most two
-// signature verifications. SIG(0) keys are the KEY records at the signer's name in the zone, then
-// those that the update itself adds there (a first claim). Refused are signatures whose times do
-// not hold now, requests that were seen, and inceptions that go back.
+// Verifies the TSIG (RFC 8945) or SIG(0) (RFC 2931) of a request, cheap checks first and at most
+// two signature verifications. SIG(0) keys are the KEY records at the signer's name in the zone,
+// then those that the update itself adds there (a first claim). Refused are signatures whose times
+// do not hold now, requests that were seen, and inceptions that go back.
 std::variant<AuthenticatedRequest, Unauthenticated> authenticate(
     Request request, const AuthenticationContext& context);
 

@@ -22,7 +22,8 @@ class KeyKeeper {
   KeySet on_duty() const { return store_.on_duty(); }
 
   // Takes what was commanded, and goes on as far as the zone and the time allow. `all_signed`: the
-  // zone has exactly the signatures that on_duty() asks for. True where the duties may have changed.
+  // zone has exactly the signatures that on_duty() asks for. True where the duties may have
+  // changed.
   bool tick(const ZoneVersion& version, bool all_signed);
 
  private:

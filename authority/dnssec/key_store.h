@@ -22,10 +22,10 @@ namespace mutua::authority {
 //
 //   key 012345 15 zone-12345.pem created=1800000000 published=1800000001 active=…
 //
-// Several processes and threads may have it open, each its own object: a change is made under a lock
-// on the file `lock`, on what the state is then, and replaces the state in one durable step. A
-// private key is on disk before the state names it, and is deleted after the state calls it removed,
-// so that no crash leaves a key named that is not there.
+// Several processes and threads may have it open, each its own object: a change is made under a
+// lock on the file `lock`, on what the state is then, and replaces the state in one durable step. A
+// private key is on disk before the state names it, and is deleted after the state calls it
+// removed, so that no crash leaves a key named that is not there.
 class KeyStore {
  public:
   // Makes the folder where it is missing. Fails where the state cannot be read or names a key whose

@@ -41,7 +41,8 @@ bool has_nsec3(const ZoneVersion& version, const wire::Name& owner, std::uint32_
 bool goes_with_its_signatures(const ZoneVersion& version, const wire::Name& owner,
                               std::uint32_t leaving);
 std::set<wire::RRType> nsec3_types(const ZoneVersion& version, const wire::Name& owner);
-// <hash>.<apex>, where the NSEC3 of a name stands. No salt. Fails where that is too long for a name.
+// <hash>.<apex>, where the NSEC3 of a name stands. No salt. Fails where that is too long for a
+// name.
 Result<wire::Name> nsec3_owner(const wire::Name& apex, const wire::Name& name);
 
 }  // namespace mutua::authority

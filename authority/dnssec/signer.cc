@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "authority/dnssec/nsec_chain.h"
-#include "authority/dnssec/parallel.h"
+#include "base/parallel.h"
 #include "dnssec/nsec.h"
 #include "dnssec/nsec3.h"
 #include "trust/random.h"

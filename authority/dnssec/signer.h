@@ -16,14 +16,14 @@
 
 namespace mutua::authority {
 
-// Keeps a zone signed: the key RRsets, a chain of NSEC or of NSEC3 and the RRSIGs of each RRset that
-// the zone speaks for. Costs O(change), but for a zone cut that comes or goes: the names below it change
-// hands, and are searched for in the whole zone. Signs on all processors where there is much to sign.
-// Not thread-safe; belongs to the writer.
+// Keeps a zone signed: the key RRsets, a chain of NSEC or of NSEC3 and the RRSIGs of each RRset
+// that the zone speaks for. Costs O(change), but for a zone cut that comes or goes: the names below
+// it change hands, and are searched for in the whole zone. Signs on all processors where there is
+// much to sign. Not thread-safe; belongs to the writer.
 //
 // Large work is done in portions between updates: what look_through() finds to be done waits in a
-// backlog that take_due() hands out in the order of the names. A zone that was never signed gets its
-// DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
+// backlog that take_due() hands out in the order of the names. A zone that was never signed gets
+// its DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
 class Signer {
  public:
   // `denial`: the chain that the zone has or shall have; not none.

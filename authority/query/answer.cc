@@ -166,8 +166,8 @@ class ZoneAnswer {
     return !node || put_nsec(*node);
   }
 
-  // RFC 4035 section 3.1.3.3: a wildcard speaks only where the name itself is not. By NSEC3 the name
-  // below the closest encloser is denied (RFC 5155 section 7.2.6).
+  // RFC 4035 section 3.1.3.3: a wildcard speaks only where the name itself is not. By NSEC3 the
+  // name below the closest encloser is denied (RFC 5155 section 7.2.6).
   bool prove_wildcard(const Lookup& lookup) {
     if (!proves_ || lookup.kind != Lookup::Kind::wildcard) return true;
     return uses_hashes() ? put_nsec3(name_.suffix(lookup.labels)) : deny(name_);
@@ -462,9 +462,9 @@ const ZoneNode* Answering::node() const {
   return candidate->is_named(request_.name.wire(), hash_) ? candidate : nullptr;
 }
 
-// RFC 1995 section 2: an IXFR by UDP is answered with the newest SOA where the differences do not fit
-// into a datagram. Nobody looks whether they would: the client sees that there is something newer,
-// and comes by TCP.
+// RFC 1995 section 2: an IXFR by UDP is answered with the newest SOA where the differences do not
+// fit into a datagram. Nobody looks whether they would: the client sees that there is something
+// newer, and comes by TCP.
 bool Answering::put_newest_soa(ResponseWriter& writer) const {
   const bool is_asked_for = request_.type == RRType::ixfr && is_in_zone_ &&
                             request_.name.size() == version_->folded_apex().size() &&

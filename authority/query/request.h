@@ -42,8 +42,8 @@ struct Request {
 };
 
 // Reads a message in place: no allocation, one pass over it. Counts that lie, trailing octets, a
-// second OPT or one that is not the root's, a COOKIE of an impossible size, a TSIG that is not last,
-// and a compressed question are malformed.
+// second OPT or one that is not the root's, a COOKIE of an impossible size, a TSIG that is not
+// last, and a compressed question are malformed.
 void parse_request(BytesView message, Request& request);
 
 }  // namespace mutua::authority

@@ -46,8 +46,8 @@ class ResponseWriter {
   // Whether the prepared form holds at this owner's place.
   static bool fits_prepared(const ReadyRRset& ready, const OwnerPlace& owner);
 
-  // Right behind the question, which asks for the RRset's own owner: the RRset with the addresses of
-  // its targets. False, and nothing written, where that is not prepared or does not fit.
+  // Right behind the question, which asks for the RRset's own owner: the RRset with the addresses
+  // of its targets. False, and nothing written, where that is not prepared or does not fit.
   bool put_whole_answer(const ReadyRRset& ready);
   // The same with signatures; also false where there is room for more than is prepared.
   bool put_signed_answer(const ReadyRRset& ready);

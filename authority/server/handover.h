@@ -21,11 +21,13 @@ struct Handover {
 };
 
 // Takes a message over. Called on the server's threads, so it must not block. False where it is
-// full: the message is dropped (UDP) or the connection closed (TCP), so that the client comes again.
+// full: the message is dropped (UDP) or the connection closed (TCP), so that the client comes
+// again.
 using Taker = std::function<bool(Handover)>;
 
-// Whether an UPDATE that came by UDP is worth taking over; false: it is dropped. What a flood brings
-// ends here, before it costs an allocation. Called on the server's threads, so it must not block.
+// Whether an UPDATE that came by UDP is worth taking over; false: it is dropped. What a flood
+// brings ends here, before it costs an allocation. Called on the server's threads, so it must not
+// block.
 using DatagramGate = std::function<bool(BytesView message)>;
 
 // The response to a question that ends with a TSIG, signed or with what is wrong with it. Called on

@@ -8,9 +8,10 @@
 namespace mutua::authority {
 namespace {
 
-// A bucket: tag 16 | milliseconds 24 | level 24. The level is a leaky bucket's: it rises by kOne with
-// each response that was asked for, and falls by `per_second` responses a second. Time wraps after
-// 4.7 hours, when a bucket that slept may count as new, or as full for one second: both are harmless.
+// A bucket: tag 16 | milliseconds 24 | level 24. The level is a leaky bucket's: it rises by kOne
+// with each response that was asked for, and falls by `per_second` responses a second. Time wraps
+// after 4.7 hours, when a bucket that slept may count as new, or as full for one second: both are
+// harmless.
 constexpr unsigned kTagBits = 16, kTimeBits = 24, kLevelBits = 24;
 constexpr std::uint64_t kTimeMask = (1u << kTimeBits) - 1;
 constexpr std::uint64_t kLevelMask = (1u << kLevelBits) - 1;

@@ -8,8 +8,8 @@ namespace mutua::authority {
 
 TapExchange::Protocol tap_protocol(Transport transport);
 
-// Takes updates over for `taker`, and lets the tap know of them and of their answers. The tap outlives
-// whoever owes one.
+// Takes updates over for `taker`, and lets the tap know of them and of their answers. The tap
+// outlives whoever owes one.
 Taker tapped(Tap& tap, Taker taker);
 
 }  // namespace mutua::authority

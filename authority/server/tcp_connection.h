@@ -20,9 +20,10 @@
 
 namespace mutua::authority {
 
-// One client's TCP connection, plain or with TLS: requests and responses, each behind its length in two octets
-// (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in which they
-// are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows sockets and time.
+// One client's TCP connection, plain or with TLS: requests and responses, each behind its length in
+// two octets (RFC 1035 section 4.2.2), any number under way at a time, responses in the order in
+// which they are ready (RFC 7766 section 6.2.1.1). Knows buffers and limits; TcpServer knows
+// sockets and time.
 class TcpConnection {
  public:
   static constexpr std::size_t kMostUnsent = 128 * 1024;  // octets of responses; one more may begin

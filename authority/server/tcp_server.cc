@@ -233,8 +233,8 @@ class EpollTcpServer final : public TcpServer {
     }
   }
 
-  // Answers what came and sends what is ready, until neither goes any further; of a transfer a share,
-  // so that a fast secondary does not keep the others waiting.
+  // Answers what came and sends what is ready, until neither goes any further; of a transfer a
+  // share, so that a fast secondary does not keep the others waiting.
   void serve(TcpConnection& connection) {
     for (unsigned turn = 0; turn < kTurnsOfOne && !connection.is_finished(); ++turn) {
       const bool streamed = connection.continue_stream();

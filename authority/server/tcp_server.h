@@ -22,9 +22,9 @@ struct TcpLimits {
   std::size_t connections_of_one_source() const { return connections / 4 + 1; }
 };
 
-// Answers all TCP connections of its listeners on one thread, all plain or all with TLS: whatever is there is read at once, all of it answered,
-// and the answers written at once. When all places are taken, the connection that has been idle
-// longest makes room.
+// Answers all TCP connections of its listeners on one thread, all plain or all with TLS: whatever
+// is there is read at once, all of it answered, and the answers written at once. When all places
+// are taken, the connection that has been idle longest makes room.
 class TcpServer {
  public:
   // `listeners` do not block. `tls` is null for plain connections. The context outlives the server.

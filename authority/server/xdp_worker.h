@@ -15,15 +15,15 @@
 
 namespace mutua::authority {
 
-// An address that questions come to by AF_XDP, and its ordinary UDP socket, by which responses leave
-// that are not ready at once.
+// An address that questions come to by AF_XDP, and its ordinary UDP socket, by which responses
+// leave that are not ready at once.
 struct XdpEndpoint {
   SocketAddress address;
   std::shared_ptr<const UniqueFd> socket;
 };
 
-// Answers the questions of one queue of a network interface on one thread: read where the kernel put
-// the frame, answered in a frame of its own. UPDATE and NOTIFY do not come this way.
+// Answers the questions of one queue of a network interface on one thread: read where the kernel
+// put the frame, answered in a frame of its own. UPDATE and NOTIFY do not come this way.
 class XdpWorker {
  public:
   XdpWorker(std::unique_ptr<XdpSocket> socket, std::vector<XdpEndpoint> endpoints,

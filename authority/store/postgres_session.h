@@ -68,8 +68,8 @@ class Session {
   bool is_connected() const;
 
   // One or more statements, without parameters; what the last one returned. Where it fails and the
-  // session is_connected() still, nothing of a statement that failed was done, and the session may be
-  // inside a failed transaction. Where the session is lost, nobody knows.
+  // session is_connected() still, nothing of a statement that failed was done, and the session may
+  // be inside a failed transaction. Where the session is lost, nobody knows.
   Result<Rows> execute(const std::string& sql,
                        std::chrono::milliseconds patience = std::chrono::seconds(10));
 

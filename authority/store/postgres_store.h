@@ -28,9 +28,10 @@ namespace mutua::authority {
 // counts. What is found in this way is committed once more with a write of its own, so that
 // synchronous standbys have it before anybody is told.
 //
-// Durability and fail-over are the database's: with synchronous_standby_names set, and several hosts
-// in the connection string, a promoted standby has every acknowledged transaction. The primary that
-// was replaced must not be written to again; with synchronous standbys it cannot acknowledge.
+// Durability and fail-over are the database's: with synchronous_standby_names set, and several
+// hosts in the connection string, a promoted standby has every acknowledged transaction. The
+// primary that was replaced must not be written to again; with synchronous standbys it cannot
+// acknowledge.
 //
 // A watch is a session of its own that listens to the commits of others (LISTEN).
 class PostgresStore final : public ZoneStore {

@@ -78,8 +78,8 @@ class ZoneStore {
   virtual void end_turn() {}
 
   // From now on `changed` is called soon after others have committed, on another thread. It may be
-  // called in vain, and now and then not at all: follow() is due every second all the same. An empty
-  // function ends that; no call is under way once watch() has returned.
+  // called in vain, and now and then not at all: follow() is due every second all the same. An
+  // empty function ends that; no call is under way once watch() has returned.
   virtual void watch(std::function<void()> changed) { (void)changed; }
 
   // All that the journal holds, oldest first: what led to the stored version last. The journal is

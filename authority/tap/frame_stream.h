@@ -10,8 +10,8 @@
 
 namespace mutua::authority {
 
-// Frame Streams (fstrm) with the content of dnstap, to a unix socket that a reader listens on, or to a
-// file. One thread at a time.
+// Frame Streams (fstrm) with the content of dnstap, to a unix socket that a reader listens on, or
+// to a file. One thread at a time.
 class FrameStream {
  public:
   enum class Target { socket, file };

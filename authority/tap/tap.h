@@ -22,9 +22,9 @@ struct TapConfig {
   std::string identity, version;  // of the server
 };
 
-// Tells a reader of dnstap what is asked and answered, on a thread of its own that takes only what the
-// processors have left: whoever asks does not wait for it. What cannot be told in time is dropped and
-// counted. A reader that is not there is looked for once a second.
+// Tells a reader of dnstap what is asked and answered, on a thread of its own that takes only what
+// the processors have left: whoever asks does not wait for it. What cannot be told in time is
+// dropped and counted. A reader that is not there is looked for once a second.
 class Tap {
  public:
   explicit Tap(TapConfig config);

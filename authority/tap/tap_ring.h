@@ -26,8 +26,8 @@ struct TapExchange {
 // The wall clock, for one batch of exchanges.
 std::int64_t tap_time();
 
-// The way of exchanges from one thread that answers to the one that writes them out: memory of a fixed
-// size, no lock, nothing that waits. What there is no room for is dropped and counted.
+// The way of exchanges from one thread that answers to the one that writes them out: memory of a
+// fixed size, no lock, nothing that waits. What there is no room for is dropped and counted.
 //
 //   size | kind, protocol, address size | ports, sizes | times | address | query | response | …
 //

@@ -15,7 +15,8 @@ namespace mutua::authority {
 // are resumed by tickets, ALPN is "dot" where the client offers any. Immutable; thread-safe.
 class TlsContext {
  public:
-  // PEM files: the certificate with its chain, and the key. Fails where they do not belong together.
+  // PEM files: the certificate with its chain, and the key. Fails where they do not belong
+  // together.
   static Result<std::shared_ptr<const TlsContext>> load(const std::filesystem::path& certificate,
                                                         const std::filesystem::path& key);
   ~TlsContext();

@@ -17,8 +17,8 @@ struct Followed {
 };
 
 // PURE. A whole zone replaces `present` in one step (from 0 where there is none); differences are
-// applied to it. Fails, and nothing is to be kept, where differences do not fit what is there, where
-// the result is no zone (see ZoneVersion::create), or where its ZONEMD does not match it.
+// applied to it. Fails, and nothing is to be kept, where differences do not fit what is there,
+// where the result is no zone (see ZoneVersion::create), or where its ZONEMD does not match it.
 Result<Followed> follow(const ZoneVersion* present, const wire::Name& apex,
                         zone_transfer::Received received);
 

@@ -60,7 +60,8 @@ bool RecordPacker::put(Bytes& message, const OutgoingRecord& record) {
   return true;
 }
 
-// A pointer where the owner is that of the record before; else its labels and a pointer to the apex.
+// A pointer where the owner is that of the record before; else its labels and a pointer to the
+// apex.
 void RecordPacker::put_owner(Bytes& message, BytesView owner) {
   const auto point_at = [&](std::size_t place) {
     append_u16(message, static_cast<std::uint16_t>(0xC000 | place));

@@ -10,9 +10,9 @@
 
 namespace mutua::authority {
 
-// Signs a request and verifies the messages that answer it (RFC 8945 section 5.3): the first and the
-// last must be signed, and one in a hundred between (section 5.3.1). Without a key it does neither.
-// Not thread-safe.
+// Signs a request and verifies the messages that answer it (RFC 8945 section 5.3): the first and
+// the last must be signed, and one in a hundred between (section 5.3.1). Without a key it does
+// neither. Not thread-safe.
 class StreamVerifier {
  public:
   explicit StreamVerifier(std::optional<TsigKey> key) : key_(std::move(key)) {}

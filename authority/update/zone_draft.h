@@ -24,7 +24,8 @@ class ZoneDraft {
   std::vector<wire::RRType> types_at(const wire::Name& owner) const;
   bool is_in_use(const wire::Name& owner) const { return !types_at(owner).empty(); }
 
-  // Adds a record. The RRset takes its TTL, also where the data was there (RFC 2136 section 3.4.2.2).
+  // Adds a record. The RRset takes its TTL, also where the data was there (RFC 2136 section
+  // 3.4.2.2).
   void add(const wire::Name& owner, wire::RRType type, std::uint32_t ttl, const Bytes& rdata);
   void replace(const wire::Name& owner, RRset rrset);
   void remove(const wire::Name& owner, wire::RRType type);

@@ -21,14 +21,15 @@ struct DatagramFrame {
   std::size_t header_size;  // where the message begins
 };
 
-// Nothing where the frame holds no whole datagram, has IPv4 options, fragments or extension headers,
-// or a source that nobody can be answered at. Checksums are not looked at: what a network card or
-// a virtual Ethernet hands over has been verified by it, or was never on a wire.
+// Nothing where the frame holds no whole datagram, has IPv4 options, fragments or extension
+// headers, or a source that nobody can be answered at. Checksums are not looked at: what a network
+// card or a virtual Ethernet hands over has been verified by it, or was never on a wire.
 std::optional<DatagramFrame> read_datagram(BytesView frame);
 
-// Writes at the front of `out` the headers of the frame that answers `request`, along the way that it
-// came, with checksums over the response, which stands at request.header_size already. `frame` is
-// what `request` was read from. Returns the size of the whole frame. `out` is large enough for it.
+// Writes at the front of `out` the headers of the frame that answers `request`, along the way that
+// it came, with checksums over the response, which stands at request.header_size already. `frame`
+// is what `request` was read from. Returns the size of the whole frame. `out` is large enough for
+// it.
 std::size_t put_reply_headers(BytesView frame, const DatagramFrame& request,
                               std::span<std::uint8_t> out, std::size_t response_size);
 

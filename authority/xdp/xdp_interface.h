@@ -10,8 +10,8 @@
 
 namespace mutua::authority {
 
-// A network interface whose questions go past the kernel's network stack (AF_XDP): the program in the
-// kernel, and a socket for each queue of the interface. Needs CAP_NET_ADMIN, CAP_NET_RAW and
+// A network interface whose questions go past the kernel's network stack (AF_XDP): the program in
+// the kernel, and a socket for each queue of the interface. Needs CAP_NET_ADMIN, CAP_NET_RAW and
 // CAP_BPF. The program leaves the interface with the object, or with the process.
 class XdpInterface {
  public:

@@ -14,9 +14,9 @@ namespace mutua::authority {
 // Owns the published versions of the zone and hands the newest one to readers.
 //
 // Two ways to read. Any thread: current(), a shared_ptr under a mutex held for an instant. The
-// threads that answer queries: a Reader each, which pins a version for one batch of queries with two
-// plain stores to a cache line of its own and never waits. A superseded version is let go of in the
-// first reclaim() after every Reader has unpinned since (epoch-based reclamation).
+// threads that answer queries: a Reader each, which pins a version for one batch of queries with
+// two plain stores to a cache line of its own and never waits. A superseded version is let go of in
+// the first reclaim() after every Reader has unpinned since (epoch-based reclamation).
 class Catalog {
   struct alignas(64) ReaderSlot {
     std::atomic<std::uint64_t> pinned_epoch{0};  // 0: not reading

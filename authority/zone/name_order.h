@@ -12,8 +12,8 @@
 namespace mutua::authority {
 
 // A name as octets whose plain order is the canonical order of names (RFC 4034 section 6.1): the
-// labels from the root's side on, each ended by a 0; inside a label 0 and 1 become 1 1 and 1 2. Made
-// without allocation.
+// labels from the root's side on, each ended by a 0; inside a label 0 and 1 become 1 1 and 1 2.
+// Made without allocation.
 class OrderKey {
  public:
   explicit OrderKey(const FoldedName& name);
@@ -24,9 +24,9 @@ class OrderKey {
   std::size_t size_ = 0;
 };
 
-// A persistent set of names in canonical order: a treap, balanced by the names' hashes. A copy costs
-// O(1); a change copies the nodes on its way that somebody else holds too, about 2 log2(names) of
-// them. Threads: as NameTrie.
+// A persistent set of names in canonical order: a treap, balanced by the names' hashes. A copy
+// costs O(1); a change copies the nodes on its way that somebody else holds too, about 2
+// log2(names) of them. Threads: as NameTrie.
 class NameOrder {
   struct Node;
 

@@ -172,7 +172,8 @@ void encode(BytesView owner, const RRset& rrset, Parts& parts) {
   }
 }
 
-// An owner for records that follow the RRset: a pointer to where the name stands already, or the name.
+// An owner for records that follow the RRset: a pointer to where the name stands already, or the
+// name.
 struct Place {
   std::uint16_t at;  // in the message; 0: nowhere
   BytesView name;

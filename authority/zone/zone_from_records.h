@@ -11,9 +11,9 @@
 
 namespace mutua::authority {
 
-// Makes the first version of a zone from its records, in any order. By far faster than a change that
-// adds them all: names are found in one table of hashes, and the tries are built from what is sorted
-// already, so that each piece of memory is made once and in the order in which it is used.
+// Makes the first version of a zone from its records, in any order. By far faster than a change
+// that adds them all: names are found in one table of hashes, and the tries are built from what is
+// sorted already, so that each piece of memory is made once and in the order in which it is used.
 class ZoneFromRecords {
  public:
   explicit ZoneFromRecords(wire::Name apex);
@@ -46,7 +46,8 @@ class ZoneFromRecords {
 
   Entry* find(BytesView folded, std::uint64_t hash);
   Target& target(BytesView folded, std::uint64_t hash);
-  // The entry of this name, which is made with all those between it and the apex where it is missing.
+  // The entry of this name, which is made with all those between it and the apex where it is
+  // missing.
   Entry& need(const FoldedName& name, const wire::Name& given);
 
   Result<void> take(std::vector<OwnedRRset>& rrsets);

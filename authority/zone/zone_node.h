@@ -66,7 +66,8 @@ class NodeContent {
 };
 static_assert(sizeof(NodeContent) % 8 == 0);  // as ReadyBlock wants it
 
-// A name that its holder owns: the octets of a temporary cannot be looked at, since they die with it.
+// A name that its holder owns: the octets of a temporary cannot be looked at, since they die with
+// it.
 class OwnName : public wire::Name {
  public:
   explicit OwnName(wire::Name name) : wire::Name(std::move(name)) {}

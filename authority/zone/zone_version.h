@@ -67,7 +67,8 @@ class ZoneVersion {
     return found ? found->find(type) : nullptr;
   }
 
-  // The names that own an NSEC (RFC 4034 section 4), or an NSEC3 (RFC 5155 section 3), in their order.
+  // The names that own an NSEC (RFC 4034 section 4), or an NSEC3 (RFC 5155 section 3), in their
+  // order.
   const NameOrder& nsec_owners() const { return nsec_owners_; }
   const NameOrder& nsec3_owners() const { return nsec3_owners_; }
   // The chain that proves what is not there. A chain of NSEC3 with iterations is none: RFC 9276 has

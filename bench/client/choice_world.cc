@@ -1,5 +1,6 @@
-// One client and its peers, simulated, with resolver/choice at the client's wheel: how much longer its
-// flows take than with an oracle who knows every path. The worlds of shared/bench/client/policy/sim.py:
+// One client and its peers, simulated, with resolver/choice at the client's wheel: how much longer
+// its flows take than with an oracle who knows every path. The worlds of
+// shared/bench/client/policy/sim.py:
 //
 //   paths   round trips of 5 to 200 ms, 1 to 300 Mbit/s, both log-uniform; each flow sees its own noise
 //   flows   lognormal sizes, 60 kB in the median, of 50 MB at most

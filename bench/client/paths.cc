@@ -1,4 +1,5 @@
-// TCP over one path: how long connect() takes, a round trip, how much goes through, how many requests.
+// TCP over one path: how long connect() takes, a round trip, how much goes through, how many
+// requests.
 //
 //   the client says one octet: 'P' sends back what comes; 'D' sends without end; 'R' sends one octet
 //   and waits for the end; 'G' is the first letter of an HTTP request, and gets a small answer

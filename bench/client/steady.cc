@@ -1,6 +1,6 @@
 // Small HTTP requests at a steady rate, whether the earlier ones have been answered or not.
-// Each is tried again RETRIES times at once when its connection could not be made: what a program does
-// that is handed one address by a kernel that cannot repeat its connect().
+// Each is tried again RETRIES times at once when its connection could not be made: what a program
+// does that is handed one address by a kernel that cannot repeat its connect().
 
 #include <sys/socket.h>
 

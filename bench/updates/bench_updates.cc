@@ -193,8 +193,8 @@ Result<unsigned> ask_until(int socket, const Bytes& question, std::string_view w
   }
 }
 
-// From each answer to the first response that shows the change; and how long the same question takes
-// when it is asked again: what is left of the first without the change.
+// From each answer to the first response that shows the change; and how long the same question
+// takes when it is asked again: what is left of the first without the change.
 Result<void> measure_visibility(const SocketAddress& server, Updates updates, unsigned count) {
   const UniqueFd socket = TRY(open_connected(server));
   std::vector<double> delays, again, acknowledged;

@@ -28,8 +28,8 @@ std::string rfc3339(WallTime time);
 // The machine's clocks. Thread-safe.
 const Clock& system_clock();
 
-// The same, but the steady one goes on while the machine sleeps (CLOCK_BOOTTIME): for what grows old
-// meanwhile. Its times are not to be compared with those of std::chrono::steady_clock.
+// The same, but the steady one goes on while the machine sleeps (CLOCK_BOOTTIME): for what grows
+// old meanwhile. Its times are not to be compared with those of std::chrono::steady_clock.
 const Clock& boot_clock();
 
 }  // namespace mutua

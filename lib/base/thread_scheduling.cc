@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint64_t kShortSlice = 100'000;  // nanoseconds, the least that the kernel grants
 constexpr int kNiceness = 10;
 
-// struct sched_attr, which Debian's C library does not declare; sched_setattr(2), its first version.
+// struct sched_attr, which Debian's C library does not declare; sched_setattr(2), its first
+// version.
 struct Attributes {
   std::uint32_t size;
   std::uint32_t policy;

@@ -5,9 +5,9 @@ namespace mutua {
 // What a thread asks of the kernel's scheduler, for itself alone. Wishes: where the kernel does not
 // know or allow them, everything works as before.
 
-// For a thread whose work comes in short turns that somebody waits for: it asks for short slices, so
-// that from Linux 6.12 on it runs as soon as it wakes, in front of those that would use up a slice
-// of milliseconds first. It gets no larger share of the processor by that.
+// For a thread whose work comes in short turns that somebody waits for: it asks for short slices,
+// so that from Linux 6.12 on it runs as soon as it wakes, in front of those that would use up a
+// slice of milliseconds first. It gets no larger share of the processor by that.
 void ask_for_short_slices();
 
 // For a thread whose work nobody waits for: it steps back behind all others.

@@ -29,10 +29,10 @@ struct Rrsig {
 Result<Rrsig> parse_rrsig(BytesView rdata);
 Bytes make_rrsig(const Rrsig& rrsig);
 
-// What the signature covers (section 3.1.8.1): the RDATA without it, the signer's name in lower case,
-// then the records of `rrset`, which is normalized, in canonical form with the original TTL. The
-// owner of an RRset that came from a wildcard (labels < the owner's) becomes that wildcard; labels
-// must not be more than the owner's.
+// What the signature covers (section 3.1.8.1): the RDATA without it, the signer's name in lower
+// case, then the records of `rrset`, which is normalized, in canonical form with the original TTL.
+// The owner of an RRset that came from a wildcard (labels < the owner's) becomes that wildcard;
+// labels must not be more than the owner's.
 Bytes signed_octets(const Rrsig& rrsig, const wire::Name& owner, const wire::RRset& rrset);
 
 // How many labels an RRSIG over an RRset at `owner` counts, where it was not expanded.

@@ -8,9 +8,9 @@
 
 namespace mutua::stub_client {
 
-// A TCP connection to a nameserver, from the client's side (RFC 1035 section 4.2.2). Every call ends
-// by its deadline, or at once when `cancel` becomes readable. Errors do not name the server. Not
-// thread-safe.
+// A TCP connection to a nameserver, from the client's side (RFC 1035 section 4.2.2). Every call
+// ends by its deadline, or at once when `cancel` becomes readable. Errors do not name the server.
+// Not thread-safe.
 class DnsStream {
  public:
   // `cancel`: a descriptor that is only watched and outlives the stream; -1: nobody cancels.

@@ -113,8 +113,8 @@ class AresUpstream final : public Upstream {
     options.tries = kTriesForEachServer;
     options.sock_state_cb = &AresUpstream::on_socket_state;
     options.sock_state_cb_data = this;
-    // The answer is the caller's to judge, whatever its RCODE. EDNS adds nothing to queries that are
-    // given whole; it says how long a datagram may be.
+    // The answer is the caller's to judge, whatever its RCODE. EDNS adds nothing to queries that
+    // are given whole; it says how long a datagram may be.
     options.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS | transport;
     options.ednspsz = kLongestDatagram;
     ares_channel opened = nullptr;

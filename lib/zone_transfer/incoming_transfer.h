@@ -35,17 +35,17 @@ struct Differences {
 using Received = std::variant<UpToDate, WholeZone, Differences>;
 
 // Puts the answer to an AXFR or IXFR together, message by message (RFC 5936 section 2.2, RFC 1995
-// section 4). PURE. Refuses what does not belong to the zone: records outside it, other classes, meta
-// types, more SOAs than there may be, differences that do not follow one another or do not end where
-// they said. What was begun and not finished is worth nothing: there is no way to take it.
+// section 4). PURE. Refuses what does not belong to the zone: records outside it, other classes,
+// meta types, more SOAs than there may be, differences that do not follow one another or do not end
+// where they said. What was begun and not finished is worth nothing: there is no way to take it.
 class IncomingTransfer {
  public:
   // `have`: the serial that the IXFR was sent with; nothing for an AXFR.
   IncomingTransfer(wire::Name apex, std::uint16_t id, std::optional<std::uint32_t> have,
                    IncomingLimits limits = {});
 
-  // The next message, of `size` octets; its TSIG is the caller's. True once the last record came: no
-  // message may follow.
+  // The next message, of `size` octets; its TSIG is the caller's. True once the last record came:
+  // no message may follow.
   Result<bool> take(const wire::Message& message, std::size_t size);
 
   // What came. After take() was true.

@@ -33,8 +33,9 @@ struct ReplicaReport {
 
 // The owner's checks of the replicas of one service at its first TCP port: one round every
 // `every`, from construction to destruction. It also ends a roll-over: when all replicas commit to
-// the current manifest, or after ten minutes, the one before is served no more. What was decided stands in the zone (_admit, _deny),
-// so a restart loses no verdict; the histories alone begin anew.
+// the current manifest, or after ten minutes, the one before is served no more. What was decided
+// stands in the zone (_admit, _deny), so a restart loses no verdict; the histories alone begin
+// anew.
 class Auditor {
  public:
   struct Settings {

@@ -14,8 +14,8 @@ namespace mutua::peer {
 // blob its name. Destroyed without finish(), the partial file stays, for a later resume.
 class BlobWriter {
  public:
-  // Opens `partial` (created where it is not there), locks it, and hashes what it holds. Fails where
-  // another writer has it.
+  // Opens `partial` (created where it is not there), locks it, and hashes what it holds. Fails
+  // where another writer has it.
   static Result<BlobWriter> open(const std::filesystem::path& partial,
                                  const std::filesystem::path& destination,
                                  const trust::Digest& digest, std::uint64_t size_bytes);

@@ -60,8 +60,9 @@ Result<MemoryDeltaSize> write_memory_delta(const PageFile& memory,
 
 using MemoryPiece = std::function<Result<void>(BytesView pages)>;
 
-// Reads a layer as a stream, in 64 MiB and what its window takes, and gives the memory file from its beginning to its end. Fails on all that the drawing does not allow, on other files
-// than `parent` and `base_disk`, and where the layer is of another memory than `digest` of `bytes`
+// Reads a layer as a stream, in 64 MiB and what its window takes, and gives the memory file from
+// its beginning to its end. Fails on all that the drawing does not allow, on other files than
+// `parent` and `base_disk`, and where the layer is of another memory than `digest` of `bytes`
 // octets. What the pieces amount to is for the caller to hash.
 Result<void> read_memory_delta(const FrameSource& source, const std::optional<PageFile>& parent,
                                const PageFile& base_disk, const trust::Digest& digest,

@@ -59,7 +59,8 @@ class FrameReader {
 
   // Fills all of `into`, or fails.
   Result<void> read(std::span<std::uint8_t> into);
-  // The frame must have nothing more. The next one begins; `prefix` must live as long as it is read.
+  // The frame must have nothing more. The next one begins; `prefix` must live as long as it is
+  // read.
   Result<void> next_frame(BytesView prefix);
   // Succeeds where the frame, and the source, have nothing more.
   Result<void> expect_end();

@@ -278,7 +278,8 @@ std::shared_ptr<Auditor> Supervisor::start_auditor(const JournalEntry& entry,
 
 Result<void> Supervisor::remember_held(const std::string& service, const JournalEntry::Held& held) {
   {
-    // Journaled under the lock: a service that stop() takes out of the map is never journaled again.
+    // Journaled under the lock: a service that stop() takes out of the map is never journaled
+    // again.
     const std::lock_guard lock(mutex_);
     const auto found = services_.find(service);
     if (found == services_.end()) return Error(service + " was given up meanwhile");

@@ -13,7 +13,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kLeastPatience{60}, kMostPatience{400};
 constexpr seconds kFirstAbsence{1}, kLongestAbsence{60};
 constexpr seconds kBetweenLogs{60};
 
@@ -32,10 +31,12 @@ struct Authorities::Question {
   bool settled = false;
 };
 
-Authorities::Authorities(std::vector<Server> servers, Later later, const Clock& clock)
+Authorities::Authorities(std::vector<Server> servers, Later later, const Clock& clock,
+                         Patience patience)
     : servers_(std::move(servers)),
       later_(std::move(later)),
       clock_(clock),
+      patience_(patience),
       health_(servers_.size()) {
   BASE_ASSERT(!servers_.empty());
 }
@@ -52,8 +53,8 @@ std::vector<std::size_t> Authorities::order() const {
 milliseconds Authorities::patience_with(std::size_t server) const {
   const std::lock_guard lock(mutex_);
   const auto& rtt = health_[server].rtt;
-  if (!rtt) return kMostPatience;
-  return std::clamp(std::chrono::ceil<milliseconds>(4 * *rtt), kLeastPatience, kMostPatience);
+  if (!rtt) return patience_.most;
+  return std::clamp(std::chrono::ceil<milliseconds>(4 * *rtt), patience_.least, patience_.most);
 }
 
 void Authorities::ask(Bytes query, Judge judge, Done done) {
@@ -148,7 +149,7 @@ void Authorities::note_answer(std::size_t server, microseconds rtt) {
   Health& health = health_[server];
   health.rtt = health.rtt ? (*health.rtt * 7 + rtt) / 8 : rtt;  // RFC 6298
   if (health.failures > 0)
-    log::info("authority.back", {{"authority", servers_[server].address.to_text()}});
+    log::info("nameserver.back", {{"nameserver", servers_[server].address.to_text()}});
   health.state = Standing::State::answers;
   health.failures = 0;
   health.away_until = {};
@@ -167,9 +168,29 @@ void Authorities::note_failure(std::size_t server, const Flaw& flaw) {
   const bool may_log = health.logged_at == SteadyTime{} || now - health.logged_at >= kBetweenLogs;
   if (!is_new || !may_log) return;
   health.logged_at = now;
-  log::warning("authority.not_used", {{"authority", servers_[server].address.to_text()},
-                                      {"reason", static_cast<unsigned>(flaw.code)},
-                                      {"cause", flaw.text}});
+  log::warning("nameserver.not_used", {{"nameserver", servers_[server].address.to_text()},
+                                       {"reason", static_cast<unsigned>(flaw.code)},
+                                       {"cause", flaw.text}});
+}
+
+Ask pass_on_to(Authorities& servers) {
+  return [&servers](Bytes query, std::function<void(Result<Bytes>)> done) {
+    const auto asked = wire::parse(query);
+    if (!asked || asked->question.size() != 1) return done(Error("pass on: not a question"));
+    const auto judge = [question = asked->question.front()](BytesView octets) -> ZoneAnswer {
+      auto answer = wire::parse(octets);
+      if (!answer) return Flaw{wire::ExtendedError::invalid_data, answer.error().message()};
+      if (answer->header.response && answer->question.size() == 1 &&
+          answer->question.front() == question)
+        return std::move(*answer);
+      return Flaw{wire::ExtendedError::invalid_data, "an answer to another question"};
+    };
+    servers.ask(std::move(query), judge,
+                [done = std::move(done)](std::variant<Authorities::Response, Flaw> answer) {
+                  if (const auto* flaw = std::get_if<Flaw>(&answer)) return done(Error(flaw->text));
+                  done(std::get<Authorities::Response>(std::move(answer)).octets);
+                });
+  };
 }
 
 std::vector<Authorities::Standing> Authorities::standings() const {

@@ -18,13 +18,17 @@
 
 namespace mutua::resolver {
 
-// The nameservers of the zone, any of which will do. They are preferred in the order of the
-// configuration. One that is silent for longer than four of its round trips (60 to 400 ms) is not waited
-// for: the next one is asked too, and the first answer that is believed counts. One that was silent, or
-// said what is not believed, comes last for a second, doubled with each failure up to a minute.
+// Nameservers any of which will do: those of the zone, or recursive ones. They are preferred in the order
+// of the configuration. One that is silent for longer than four of its round trips, within the bounds of
+// its Patience, is not waited for: the next one is asked too, and the first answer that is believed
+// counts. One that was silent, or said what is not believed, comes last for a second, doubled with each
+// failure up to a minute.
 // Thread-safe.
 class Authorities {
  public:
+  struct Patience {
+    std::chrono::milliseconds least{60}, most{400};
+  };
   struct Server {
     SocketAddress address;
     Ask ask;
@@ -38,7 +42,9 @@ class Authorities {
   using Done = std::function<void(std::variant<Response, Flaw>)>;
 
   // At least one server. `clock` outlives this, and this outlives its questions and what `later` runs.
-  Authorities(std::vector<Server> servers, Later later, const Clock& clock);
+  Authorities(std::vector<Server> servers, Later later, const Clock& clock)
+      : Authorities(std::move(servers), std::move(later), clock, Patience()) {}
+  Authorities(std::vector<Server> servers, Later later, const Clock& clock, Patience patience);
 
   // `done` runs once. The flaw is that of the last server to fail.
   void ask(Bytes query, Judge judge, Done done);
@@ -71,6 +77,7 @@ class Authorities {
   const std::vector<Server> servers_;
   const Later later_;
   const Clock& clock_;
+  const Patience patience_;
   std::atomic<bool> stopped_{false};
   std::atomic<unsigned> asking_{0};  // calls of a server's Ask on their way
   mutable std::mutex mutex_;         // guards the rest
@@ -84,5 +91,9 @@ class Authorities {
   };
   std::vector<Health> health_;
 };
+
+// Passes messages on as they are: the answer is whatever well-formed message one of them gives to the
+// question, octet for octet. `servers` outlive it.
+Ask pass_on_to(Authorities& servers);
 
 }  // namespace mutua::resolver

@@ -130,15 +130,6 @@ void ZoneClient::ask_signed(const wire::Question& question, const Keys& keys, bo
       });
 }
 
-void ZoneClient::pass_on(Bytes query, std::function<void(Result<Bytes>)> done) {
-  authorities_.ask(std::move(query), parsed,
-                   [done = std::move(done)](std::variant<Authorities::Response, Flaw> answer) {
-                     if (const auto* flaw = std::get_if<Flaw>(&answer))
-                       return done(Error(flaw->text));
-                     done(std::get<Authorities::Response>(std::move(answer)).octets);
-                   });
-}
-
 void ZoneClient::with_keys(KeysDone done) { need_keys(Known::will_do, std::move(done)); }
 
 void ZoneClient::need_keys(Known known, KeysDone done) {

@@ -31,8 +31,6 @@ class ZoneClient {
   ZoneClient(TrustAnchors anchors, Authorities& authorities, const Clock& clock);
 
   void ask(const wire::Question& question, std::function<void(ZoneAnswer)> done);
-  // A message of somebody else's, as it is, and what comes back. Nothing is proven.
-  void pass_on(Bytes query, std::function<void(Result<Bytes>)> done);
 
   using Keys = std::shared_ptr<const ZoneKeys>;
   // Those that are proven at the moment; never called without anchors.

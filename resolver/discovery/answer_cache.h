@@ -16,9 +16,9 @@
 namespace mutua::resolver {
 
 // What the authority said, by name. For an authority that cannot be asked RFC 8767 holds: what it
-// last said serves on (for `stale_for`), and it is asked again every 5 s without anybody waiting. A failure
-// without an older answer is remembered for 2 s (RFC 9520). Bounded: the longest unused goes first.
-// Not thread-safe; its owner locks.
+// last said serves on (for `stale_for`), and it is asked again every 5 s without anybody waiting. A
+// failure without an older answer is remembered for 2 s (RFC 9520). Bounded: the longest unused
+// goes first. Not thread-safe; its owner locks.
 template <typename Value>
 class AnswerCache {
  public:

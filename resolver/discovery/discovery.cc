@@ -7,6 +7,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kYoungEnough{500};
 constexpr std::chrono::milliseconds kClientPatience{1800};  // with a stale answer at hand
+// A list of targets whose addresses do not come along must not make us a cannon (NXNSAttack): with the
+// question for the list, 63 at most.
+constexpr std::size_t kMostHostsAsked = 31;
 
 // Why the authority could not say.
 Error error_of(const Flaw& flaw) {
@@ -185,6 +188,7 @@ void Discovery::ask_served(const wire::Name& name) {
 void Discovery::ask_missing_addresses(std::shared_ptr<ServedQuestion> question) {
   std::vector<wire::Name> missing;
   for (const ServedTarget& target : question->served.value.targets) {
+    if (missing.size() == kMostHostsAsked) break;
     // An empty entry marks a host that is being asked for.
     if (question->served.value.addresses.try_emplace(target.host).second)
       missing.push_back(target.host);

@@ -18,9 +18,9 @@ class BandwidthMeter {
 
   void received(std::uint64_t octets, SteadyTime now);
 
-  // Octets a second of the best window. A connection that never filled one, since it ended or paused
-  // before, is judged by the best of what it began, if that was at least 32 KiB in at least 5 ms;
-  // otherwise it says nothing.
+  // Octets a second of the best window. A connection that never filled one, since it ended or
+  // paused before, is judged by the best of what it began, if that was at least 32 KiB in at least
+  // 5 ms; otherwise it says nothing.
   std::optional<double> best() const;
   std::uint64_t total() const { return total_; }
 

@@ -38,18 +38,19 @@ std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds>
 Health after_overdue(Health health, SteadyTime now);
 
 // The peer took a connection whose round trip was `rtt`, or a living connection measured `rtt`.
-// RFC 6298's gain of 1/8, but 1/2 while the sample halves or doubles the estimate: the path changed.
+// RFC 6298's gain of 1/8, but 1/2 while the sample halves or doubles the estimate: the path
+// changed.
 Health after_rtt(Health health, std::chrono::microseconds rtt, SteadyTime now);
 
-// A connection that carried `octets` had its best window (BandwidthMeter) at `octets_per_second`. It
-// weighs the more the longer it was. A short one that slow start held back says only that the path
-// is at least so fast; one that was slower than slow start alone shows the path itself.
+// A connection that carried `octets` had its best window (BandwidthMeter) at `octets_per_second`.
+// It weighs the more the longer it was. A short one that slow start held back says only that the
+// path is at least so fast; one that was slower than slow start alone shows the path itself.
 Health after_transfer(Health health, double octets_per_second, std::uint64_t octets,
                       SteadyTime now);
 
-// A probe, not a visit: the peer took a connection that carried nothing. A round trip that is far from
-// what is known, by 1.7 times, tells of another path: what was measured is forgotten and the peer is
-// to be visited again.
+// A probe, not a visit: the peer took a connection that carried nothing. A round trip that is far
+// from what is known, by 1.7 times, tells of another path: what was measured is forgotten and the
+// peer is to be visited again.
 Health after_probe(Health health, std::chrono::microseconds rtt, SteadyTime now);
 
 // The peer gave an answer: it is no longer failing.

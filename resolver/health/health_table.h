@@ -12,7 +12,8 @@
 namespace mutua::resolver {
 
 // The health of every peer that this client knows, by (address, port). Bounded: the peer that was
-// unused for longest is forgotten. Thread-safe: relay threads write and read it for each connection.
+// unused for longest is forgotten. Thread-safe: relay threads write and read it for each
+// connection.
 class HealthTable {
  public:
   explicit HealthTable(std::size_t limit) : limit_(limit) {}

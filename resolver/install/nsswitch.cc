@@ -1,13 +1,10 @@
 #include "resolver/install/nsswitch.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <optional>
 #include <vector>
 
 #include "base/durable_file.h"
+#include "resolver/install/replaced_file.h"
 
 namespace mutua::resolver {
 namespace {
@@ -89,25 +86,6 @@ std::optional<std::size_t> word_of_mutua(const std::vector<Word>& words) {
   return std::nullopt;
 }
 
-std::filesystem::path backup_of(const std::filesystem::path& path) {
-  return path.string() + ".before-mutua";
-}
-
-Result<struct stat> stat_of(const std::filesystem::path& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) return errno_error(errno, "stat " + path.string());
-  return status;
-}
-
-Result<void> replace(const std::filesystem::path& path, const std::string& text) {
-  const auto before = TRY(stat_of(path));
-  TRY(write_file_durably(path, as_bytes(text), before.st_mode & 07777));
-  if (chown(path.c_str(), before.st_uid, before.st_gid) != 0 && errno != EPERM) {
-    return errno_error(errno, "chown " + path.string());
-  }
-  return {};
-}
-
 Result<std::filesystem::path> behind_links(const std::filesystem::path& path) {
   std::error_code problem;
   auto real = std::filesystem::canonical(path, problem);
@@ -153,8 +131,8 @@ Result<bool> install_in(const std::filesystem::path& path) {
   const Bytes before = TRY(read_file(file, kLargestFile));
   const std::string after = TRY(with_mutua(as_text(before)));
   if (after == as_text(before)) return false;
-  if (!std::filesystem::exists(backup_of(file))) TRY(write_file_durably(backup_of(file), before));
-  TRY(replace(file, after));
+  forget_kept(file);  // of an install that somebody has undone by hand
+  TRY(replace_and_keep(file, after));
   return true;
 }
 
@@ -162,8 +140,13 @@ Result<bool> uninstall_from(const std::filesystem::path& path) {
   const auto file = TRY(behind_links(path));
   const Bytes before = TRY(read_file(file, kLargestFile));
   const std::string after = TRY(without_mutua(as_text(before)));
-  if (after != as_text(before)) TRY(replace(file, after));
-  unlink(backup_of(file).c_str());
+  const auto kept = read_file(kept_name_of(file), kLargestFile);
+  if (kept && as_text(*kept) == after && after != as_text(before)) {
+    TRY(put_back(file));
+    return true;
+  }
+  if (after != as_text(before)) TRY(replace_in_place(file, after));
+  forget_kept(file);
   return after != as_text(before);
 }
 

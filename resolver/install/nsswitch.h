@@ -24,9 +24,10 @@ Result<std::string> with_mutua(std::string_view nsswitch);
 // exactly. A text without `mutua` is returned as it is.
 Result<std::string> without_mutua(std::string_view nsswitch);
 
-// Edits the file atomically and durably; its mode and owner stay. A symbolic link is followed. The
-// text before the first install is kept beside it as `<path>.before-mutua`; uninstall removes that
-// copy. The return value says whether anything was to be done.
+// Edits the file as one step; its mode, owner and attributes stay. A symbolic link is followed. The
+// file before the install is kept (replaced_file.h) and comes back with the uninstall, unless somebody
+// has edited the text in between: then `mutua` is taken out of theirs. The return value says whether
+// anything was to be done.
 Result<bool> install_in(const std::filesystem::path& path);
 Result<bool> uninstall_from(const std::filesystem::path& path);
 

@@ -18,10 +18,10 @@ struct KernelRedirectSettings {
 
 // ConnectRedirect in the kernel: the programs of redirect.bpf.c, attached to a cgroup and to the
 // interfaces that peers are reached by. Programs of that cgroup which live in another network
-// namespace than this process are left alone; connections that nobody leads come to the relay's gates
-// in the whole network namespace. Nothing is pinned: what is attached ends with the object, and with
-// the process, however that ends (but see IngressProgram and LoopbackDetour).
-// Needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and the second version of cgroups.
+// namespace than this process are left alone; connections that nobody leads come to the relay's
+// gates in the whole network namespace. Nothing is pinned: what is attached ends with the object,
+// and with the process, however that ends (but see IngressProgram and LoopbackDetour). Needs
+// CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, and the second version of cgroups.
 class KernelRedirect final : public ConnectRedirect {
  public:
   static Result<std::unique_ptr<KernelRedirect>> create(const KernelRedirectSettings& settings);

@@ -10,9 +10,9 @@
 
 namespace mutua::resolver {
 
-// By which of this machine's interfaces packets to a peer leave: the kernel's routes and neighbours,
-// asked once for each peer and again when it says that they, interfaces, addresses or rules have
-// changed.
+// By which of this machine's interfaces packets to a peer leave: the kernel's routes and
+// neighbours, asked once for each peer and again when it says that they, interfaces, addresses or
+// rules have changed.
 class PeerInterfaces {
  public:
   static Result<PeerInterfaces> create();
@@ -21,8 +21,8 @@ class PeerInterfaces {
   bool refresh();
   int descriptor() const { return changes_.get(); }  // readable when there is something to take in
   // The interface's index, the loopback interface's for addresses of this machine; nothing where a
-  // packet to `peer` would not leave at once, for want of a route or because the link-layer address of
-  // the next hop has to be found first. At most kMostKnown are remembered.
+  // packet to `peer` would not leave at once, for want of a route or because the link-layer address
+  // of the next hop has to be found first. At most kMostKnown are remembered.
   std::optional<std::uint32_t> to(const SocketAddress& peer);
 
  private:

@@ -14,11 +14,11 @@ struct mutua_table;
 
 namespace mutua::resolver {
 
-// The table of names in shared memory that libnss_mutua.so.2 reads (lib/local_protocol/name_table.h),
-// the one writer of it. It says every second that it is alive; readers leave it alone five seconds
-// after the last word, or at once when it ended in good order. Where a bucket is full the name that
-// ends first makes room: a name that is not in the table is merely asked for.
-// Lives on the loop's thread.
+// The table of names in shared memory that libnss_mutua.so.2 reads
+// (lib/local_protocol/name_table.h), the one writer of it. It says every second that it is alive;
+// readers leave it alone five seconds after the last word, or at once when it ended in good order.
+// Where a bucket is full the name that ends first makes room: a name that is not in the table is
+// merely asked for. Lives on the loop's thread.
 class NameTable final : public NamePublisher {
  public:
   struct Settings {

@@ -16,9 +16,9 @@ struct mutua_local_response;
 namespace mutua::resolver {
 
 // Answers libnss_mutua.so.2 on a UNIX stream socket that everybody on the machine may use
-// (lib/local_protocol), and hands out the table of names that spares most questions. At most 1024 connections, more wait in the backlog; one request at a time on
-// each; a connection without a request for 10 s is closed, as is one that speaks nonsense.
-// Lives on the loop's thread.
+// (lib/local_protocol), and hands out the table of names that spares most questions. At most 1024
+// connections, more wait in the backlog; one request at a time on each; a connection without a
+// request for 10 s is closed, as is one that speaks nonsense. Lives on the loop's thread.
 class NssServer final : public EventLoop::Handler {
  public:
   // Replaces a socket that nobody serves; fails where another daemon answers at `path`.

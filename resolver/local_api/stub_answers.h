@@ -39,8 +39,8 @@ Bytes answer_held(const wire::Message& query, const LookupAnswer& answer);
 // PTR of a synthetic address; NXDOMAIN without a name.
 Bytes answer_reverse(const wire::Message& query, const std::optional<std::string>& name);
 Bytes answer_error(const wire::Message& query, wire::Rcode rcode);
-// What was proven to us (RFC 4035 section 3.2): with its signatures for those who want them (DO), and
-// the AD bit for those who understand it. A flaw is a SERVFAIL that says why (RFC 8914).
+// What was proven to us (RFC 4035 section 3.2): with its signatures for those who want them (DO),
+// and the AD bit for those who understand it. A flaw is a SERVFAIL that says why (RFC 8914).
 Bytes answer_proven(const wire::Message& query, const ZoneAnswer& answer);
 
 // The address of "3.2.1.127.in-addr.arpa."; nothing for other names.

@@ -254,20 +254,24 @@ void StubServer::lookup_or_pass_on(Bytes message, wire::Message query, Reply rep
 
 void StubServer::pass_on(Bytes message, wire::Message query, Reply reply) {
   const bool in_zone = query.question[0].name.is_at_or_below(sources_.zone);
-  if (in_zone && sources_.proven && !query.header.checking_disabled) {
-    return sources_.proven(query.question[0],
-                           [&loop = loop_, query, reply = std::move(reply)](ZoneAnswer answer) {
-                             loop.post([reply, octets = answer_proven(query, answer)]() mutable {
-                               reply(std::move(octets));
-                             });
-                           });
-  }
-  const Ask& ask = in_zone ? sources_.authority : sources_.real_dns;
-  ask(std::move(message),
-      [&loop = loop_, query = std::move(query), reply = std::move(reply)](Result<Bytes> response) {
-        Bytes octets = response ? std::move(*response) : answer_error(query, wire::Rcode::servfail);
-        loop.post([reply, octets = std::move(octets)]() mutable { reply(std::move(octets)); });
-      });
+  const Ask ask = in_zone ? sources_.authority : sources_.real_dns;
+  const Reply on_loop = [&loop = loop_, reply = std::move(reply)](Bytes octets) {
+    loop.post([reply, octets = std::move(octets)]() mutable { reply(std::move(octets)); });
+  };
+  const auto as_it_is = [ask, query, on_loop](Bytes question) {
+    ask(std::move(question), [query, on_loop](Result<Bytes> response) {
+      on_loop(response ? std::move(*response) : answer_error(query, wire::Rcode::servfail));
+    });
+  };
+  if (!in_zone || !sources_.proven) return as_it_is(std::move(message));
+  sources_.proven(query.question[0],
+                  [query, on_loop, as_it_is, message = std::move(message)](ZoneAnswer answer) {
+                    // Who checks by himself may have other trust anchors (RFC 4035 section 3.2.2).
+                    const bool may_be_unproven =
+                        std::holds_alternative<Flaw>(answer) && query.header.checking_disabled;
+                    if (may_be_unproven) return as_it_is(message);
+                    on_loop(answer_proven(query, answer));
+                  });
 }
 
 }  // namespace mutua::resolver

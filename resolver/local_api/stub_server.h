@@ -19,7 +19,7 @@ namespace mutua::resolver {
 // federation get their synthetic address; what else lies at or below the zone is passed to the
 // authority; everything else to real DNS. What is passed on comes back octet for octet, unless it is
 // too long for the client's datagram: then TC is set. Where answers about the zone are proven, only
-// those are given, but to clients that check by themselves (CD).
+// those are given; to clients that check by themselves (CD) the others too.
 // Bounds: 1000 questions under way (further ones are dropped, as UDP may), 128 TCP connections with
 // at most 32 questions under way each, 10 s of idleness, 64 KiB messages.
 // Lives on the loop's thread.

@@ -128,13 +128,16 @@ void TransferredMirror::load() {
   if (!zone) return useless(zone.error().message());
   auto proven = prove_mirror(*std::move(zone), settings_.anchors, as_of, nullptr, stopping_);
   if (const auto* flaw = std::get_if<Flaw>(&proven)) return useless(flaw->text);
-  present_ = std::make_shared<const ProvenMirror>(std::get<ProvenMirror>(std::move(proven)));
-  saved_ = present_;
+  saved_ = std::make_shared<const ProvenMirror>(std::get<ProvenMirror>(std::move(proven)));
   saved_at_ = clock_.steady_now();
-  last_contact_ = saved_at_ - (now - as_of);
+  {
+    const std::lock_guard lock(mutex_);
+    present_ = saved_;
+    last_contact_ = saved_at_ - (now - as_of);
+  }
   log::info("mirror.loaded", {{"zone", zone_.to_text()},
-                              {"serial", present_->zone->serial()},
-                              {"names", present_->zone->nodes().size()},
+                              {"serial", saved_->zone->serial()},
+                              {"names", saved_->zone->nodes().size()},
                               {"age_s", (now - as_of).count()}});
 }
 
@@ -192,6 +195,7 @@ Mirror::Status TransferredMirror::status() const {
 // ---------------------------------------------------------------- following
 
 void TransferredMirror::run() {
+  load();
   seconds retry = kFirstRetry;
   while (!stopping_.load()) {
     const bool followed = refresh_now().ok();
@@ -367,7 +371,6 @@ Result<std::unique_ptr<Mirror>> Mirror::create(MirrorSettings settings, const Cl
   std::filesystem::create_directories(settings.file.parent_path(), problem);
   if (problem) return Error(settings.file.parent_path().string() + ": " + problem.message());
   auto mirror = std::make_unique<TransferredMirror>(std::move(settings), clock, std::move(cancel));
-  mirror->load();
   return std::unique_ptr<Mirror>(std::move(mirror));
 }
 

@@ -43,10 +43,11 @@ struct MirrorSettings {
 // a signature has ended, is not heard.
 class Mirror {
  public:
-  // Takes what the file holds, if it is of any use. `clock` outlives the mirror.
+  // Fails where the file's folder cannot be made. `clock` outlives the mirror.
   static Result<std::unique_ptr<Mirror>> create(MirrorSettings settings, const Clock& clock);
   virtual ~Mirror() = default;  // stops
 
+  // On its thread it takes what the file holds, if that is of any use, and then looks at the authorities.
   virtual void start() = 0;
   virtual void stop() = 0;
 

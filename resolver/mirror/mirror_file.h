@@ -14,7 +14,8 @@ namespace mutua::resolver {
 //
 //   | "mutua mirror 1\n" | length 2, DNS message | … | SHA-256 of all before, 32 |
 //
-// The digest finds a file that is damaged; that its content is the zone's is for prove_mirror() to say.
+// The digest finds a file that is damaged; that its content is the zone's is for prove_mirror() to
+// say.
 
 constexpr std::size_t kLargestMirrorFile = std::size_t{2} << 30;
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "base/parallel.h"
 #include "dnssec/nsec.h"
 #include "dnssec/rrsig.h"
 #include "dnssec/zone_digest.h"
@@ -61,7 +63,7 @@ class Prover {
   std::vector<WallTime> take_times() { return std::move(times_); }
 
  private:
-  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker, WallTime& valid_until);
+  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker, WallTime& valid_until) const;
   std::optional<Flaw> prove_chain() const;
   WallTime proven_before(const MirrorZone::Node& node, std::size_t& at) const;
 
@@ -90,19 +92,28 @@ std::variant<bool, Flaw> Prover::by_digest() {
 
 std::optional<Flaw> Prover::by_signatures() {
   Speakers speakers(zone_.apex());
-  times_.clear();
-  times_.reserve(zone_.nodes().size());
-  std::size_t at_before = 0;
-  for (const auto& node : zone_.nodes()) {
-    if (cancelled_.load()) return Flaw{ExtendedError::other, "cancelled"};
-    const Speaker speaker = speakers.of(*node);
-    WallTime valid_until = speaker == Speaker::other ? WallTime{} : proven_before(node, at_before);
-    const bool is_proven = valid_until != WallTime{} && valid_until >= now_;
-    if (speaker != Speaker::other && !is_proven) {
-      if (auto flaw = prove_node(*node, speaker, valid_until)) return flaw;
-    }
-    times_.push_back(valid_until);
+  const auto& nodes = zone_.nodes();
+  times_.assign(nodes.size(), WallTime{});
+  std::vector<std::pair<std::size_t, Speaker>> to_prove;
+  for (std::size_t i = 0, at_before = 0; i < nodes.size(); ++i) {
+    const Speaker speaker = speakers.of(*nodes[i]);
+    if (speaker == Speaker::other) continue;
+    times_[i] = proven_before(nodes[i], at_before);
+    if (times_[i] == WallTime{} || times_[i] < now_) to_prove.emplace_back(i, speaker);
   }
+  std::mutex mutex;
+  std::optional<Flaw> first;  // guarded by it
+  std::atomic<bool> has_flaw{false};
+  in_parallel(to_prove.size(), [&](std::size_t at) {
+    const auto [i, speaker] = to_prove[at];
+    if (has_flaw.load() || cancelled_.load()) return;
+    auto flaw = prove_node(*nodes[i], speaker, times_[i]);
+    if (!flaw || has_flaw.exchange(true)) return;
+    const std::lock_guard lock(mutex);
+    first = std::move(flaw);
+  });
+  if (first) return first;
+  if (cancelled_.load()) return Flaw{ExtendedError::other, "cancelled"};
   return prove_chain();
 }
 
@@ -115,7 +126,7 @@ WallTime Prover::proven_before(const MirrorZone::Node& node, std::size_t& at) co
 }
 
 std::optional<Flaw> Prover::prove_node(const MirrorNode& node, Speaker speaker,
-                                       WallTime& valid_until) {
+                                       WallTime& valid_until) const {
   valid_until = WallTime::max();
   for (const RRset& rrset : node.rrsets) {
     if (!is_signed_at(speaker, rrset.type)) continue;

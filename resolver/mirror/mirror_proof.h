@@ -24,8 +24,8 @@ struct ProvenMirror {
 // PURE. By the anchors: the keys; then either the ZONEMD and its signature (RFC 8976 section 4), or every
 // RRset's signature and the chain of NSECs, which names every name and its types. A ZONEMD that is
 // signed and does not match is a flaw. Nodes that `before` holds too, proven, are not verified again, so
-// that a small change costs few signatures (0.1 ms each); the chain is always followed whole. Ends soon,
-// with a flaw, once `cancelled`.
+// that a small change costs few signatures (0.1 ms each, on all processors); the chain is always followed
+// whole. Ends soon, with a flaw, once `cancelled`.
 std::variant<ProvenMirror, Flaw> prove_mirror(MirrorZone::Shared zone, const TrustAnchors& anchors,
                                               WallTime now, const ProvenMirror* before,
                                               const std::atomic<bool>& cancelled);

@@ -16,18 +16,19 @@
 
 namespace mutua::resolver {
 
-// The hostnames outside the zone that the zone looks aside for, each in lower case with its final dot.
+// The hostnames outside the zone that the zone looks aside for, each in lower case with its final
+// dot.
 using LookasideNames = std::unordered_set<std::string>;
 
 // The hostname that `record` describes, where it stands below lookaside.<zone>: the TXT or CNAME of
 // www.example.org.lookaside.fed.example. is about www.example.org. PURE.
 std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::Name& zone);
 
-// Which names outside the zone the authority is worth asking about: a list that is fetched whole, by a
-// zone transfer, so that nobody is told which of all the world's names this machine looks up. Fetched
-// at the start and every minute, from the first authority that gives it, on a thread of its own; while
-// there is none, or none any more for a day, no name is listed.
-// contains() is thread-safe.
+// Which names outside the zone the authority is worth asking about: a list that is fetched whole,
+// by a zone transfer, so that nobody is told which of all the world's names this machine looks up.
+// Fetched at the start and every minute, from the first authority that gives it, on a thread of its
+// own; while there is none, or none any more for a day, no name is listed. contains() is
+// thread-safe.
 class NameList {
  public:
   NameList(wire::Name zone, std::vector<SocketAddress> authorities);

@@ -34,8 +34,8 @@ class ConnectRedirect {
   // can_lead_to() may answer otherwise than before. The descriptor is readable (epoll) then.
   virtual bool refresh() = 0;
   virtual int change_descriptor() const = 0;
-  // Whether connections may be led to `peer`: there is a way to it, and should it refuse them or not
-  // answer, their programs will not see it. Waits for nothing.
+  // Whether connections may be led to `peer`: there is a way to it, and should it refuse them or
+  // not answer, their programs will not see it. Waits for nothing.
   virtual bool can_lead_to(const SocketAddress& peer) = 0;
 
   // New connections to (`synthetic`, `port`) go to the first of `ways` that has not just refused or
@@ -44,13 +44,13 @@ class ConnectRedirect {
   virtual Result<void> lead(Ipv4 synthetic, std::uint16_t port, const std::vector<Way>& ways) = 0;
   // When the latest connection was led from there; nothing where none was, or it is not led.
   virtual std::optional<SteadyTime> used_at(Ipv4 synthetic, std::uint16_t port) const = 0;
-  // Connections to (`synthetic`, `port`), of either family, that are led nowhere come to the relay's
-  // gates from now on, or no more.
+  // Connections to (`synthetic`, `port`), of either family, that are led nowhere come to the
+  // relay's gates from now on, or no more.
   virtual Result<void> serve(Ipv4 synthetic, std::uint16_t port) = 0;
   virtual void stop_serving(Ipv4 synthetic, std::uint16_t port) = 0;
 
-  // Which synthetic (address, port) a connection between these ends is for, which was led to `peer` and
-  // then to the relay. Thread-safe; tells it once.
+  // Which synthetic (address, port) a connection between these ends is for, which was led to `peer`
+  // and then to the relay. Thread-safe; tells it once.
   virtual std::optional<SocketAddress> meant(const SocketAddress& client,
                                              const SocketAddress& peer) = 0;
 

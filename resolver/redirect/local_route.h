@@ -8,8 +8,8 @@
 namespace mutua::resolver {
 
 // `ip route add local ADDRESS/LENGTH dev lo`: makes every address of the range one of this machine,
-// so that it may be bound and connected to. Needs CAP_NET_ADMIN. The route ends with the object; one
-// that stood before is left alone, which includes that of a killed earlier run.
+// so that it may be bound and connected to. Needs CAP_NET_ADMIN. The route ends with the object;
+// one that stood before is left alone, which includes that of a killed earlier run.
 class LocalRoute {
  public:
   static constexpr std::uint8_t kLocalTable = 255;  // RT_TABLE_LOCAL, which is asked first

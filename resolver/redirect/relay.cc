@@ -236,8 +236,8 @@ class RelayThread {
   std::thread thread_;
 };
 
-// What is accepted may have another machine's address for its own, and reaches this machine's programs
-// only, whatever the routes say.
+// What is accepted may have another machine's address for its own, and reaches this machine's
+// programs only, whatever the routes say.
 Result<void> speak_for_others(int socket, const SocketAddress& local) {
   const int on = 1;
   const bool ipv6 = local.family() == AF_INET6;

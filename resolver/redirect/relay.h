@@ -16,7 +16,7 @@ namespace mutua::resolver {
 
 struct RelaySettings {
   unsigned threads = 2;
-  std::size_t connections = 10'000;  // TCP, over all listeners; more are reset at once
+  std::size_t connections = 10'000;     // TCP, over all listeners; more are reset at once
   std::size_t held_octets = 256 << 20;  // for slow readers, before flows hold less: see TcpFlow
   TcpLimits tcp;
   UdpLimits udp;

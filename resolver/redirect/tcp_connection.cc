@@ -305,7 +305,8 @@ void TcpConnection::look_at_answer() {
   }
 }
 
-// Called while connecting or proving. Replaces the peer, unless that could make a request act twice.
+// Called while connecting or proving. Replaces the peer, unless that could make a request act
+// twice.
 void TcpConnection::peer_failed(const std::string& reason, bool in_good_order) {
   context_.loop.cancel(timer_);
   context_.chooser.failed(peer(), reason);

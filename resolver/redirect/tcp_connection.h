@@ -11,8 +11,8 @@
 #include "base/unique_fd.h"
 #include "resolver/event_loop/event_loop.h"
 #include "resolver/health/bandwidth_meter.h"
-#include "resolver/redirect/peer_chooser.h"
 #include "resolver/redirect/octet_budget.h"
+#include "resolver/redirect/peer_chooser.h"
 #include "resolver/redirect/tcp_flow.h"
 
 namespace mutua::resolver {

@@ -22,9 +22,10 @@ struct Stream {
 // so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 128 KiB, or
 // 16 KiB once the budget is spent.
 //
-// Octets are copied, not spliced: a buffer that stays in the processor's cache costs the relay little
-// more than moving references to pages does, and spares both ends more than that, who otherwise meet
-// pages that no cache has seen (bench/client, paths: 1.05 of nginx's throughput against 0.91).
+// Octets are copied, not spliced: a buffer that stays in the processor's cache costs the relay
+// little more than moving references to pages does, and spares both ends more than that, who
+// otherwise meet pages that no cache has seen (bench/client, paths: 1.05 of nginx's throughput
+// against 0.91).
 class TcpFlow {
  public:
   // `budget` outlives the flow.
@@ -40,8 +41,8 @@ class TcpFlow {
     broken,    // a socket failed
   };
 
-  // `prefix` goes out before what `from` still has to say; its first `sent` octets have gone. Called
-  // once, before the first advance().
+  // `prefix` goes out before what `from` still has to say; its first `sent` octets have gone.
+  // Called once, before the first advance().
   void set_prefix(Bytes prefix, std::size_t sent);
   Progress advance(Stream& from, Stream& to);
 

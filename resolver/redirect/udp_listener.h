@@ -32,8 +32,8 @@ struct UdpLimits {
 // Lives on its loop's thread.
 class UdpListener final : public EventLoop::Handler {
  public:
-  // Everything given outlives the listener. `socket` is non-blocking and bound. `sessions_of_thread`
-  // counts the sessions of all listeners of the thread.
+  // Everything given outlives the listener. `socket` is non-blocking and bound.
+  // `sessions_of_thread` counts the sessions of all listeners of the thread.
   UdpListener(EventLoop& loop, PeerChooser& chooser, const UdpLimits& limits,
               std::size_t& sessions_of_thread, UniqueFd socket, Target target);
   ~UdpListener();

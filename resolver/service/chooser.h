@@ -51,8 +51,8 @@ class Chooser final : public PeerChooser {
   std::optional<SocketAddress> stalest_of(const std::vector<SocketAddress>& peers) const;
 
   // The peers of `target` that need no relay, the best first: those that come before every one that
-  // is held down, still to be visited, or has not answered since it last failed. Empty where the list
-  // is not at hand.
+  // is held down, still to be visited, or has not answered since it last failed. Empty where the
+  // list is not at hand.
   struct Proven {
     SocketAddress address;
     std::chrono::microseconds rtt;

@@ -13,8 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds kTurn{200}, kSwarm{5};
 constexpr std::size_t kServicesInOneTurn = 256;
 
-// A first SYN without an answer is given up when the answer is well overdue. (The connections after it
-// go elsewhere sooner.)
+// A first SYN without an answer is given up when the answer is well overdue. (The connections after
+// it go elsewhere sooner.)
 constexpr std::chrono::milliseconds kShortestSyn{200}, kLongestSyn{1000};
 
 std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {

@@ -43,9 +43,9 @@ struct LookupAnswer {
 // Lives on the loop's thread.
 class Names {
  public:
-  // All outlive the names, which outlive their discovery's questions. `publisher` hears of every name
-  // that is found, for as long as its answer may be cached. `redirect` may be null; otherwise it is
-  // told which (address, TCP port)s are the relay's.
+  // All outlive the names, which outlive their discovery's questions. `publisher` hears of every
+  // name that is found, for as long as its answer may be cached. `redirect` may be null; otherwise
+  // it is told which (address, TCP port)s are the relay's.
   Names(NamesSettings settings, EventLoop& loop, Discovery& discovery, Relay& relay,
         NamePublisher& publisher, AddressBook book, ConnectRedirect* redirect);
 

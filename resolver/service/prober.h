@@ -11,10 +11,10 @@
 
 namespace mutua::resolver {
 
-// Looks after the peers of the open TCP services that nobody uses at the moment. At most once a second
-// one is connected to and reset again: one that has failed, when its hold is over, so that no user
-// has to find out whether it is back; or, after every eighth connection of this machine, the one
-// heard of longest ago. Its round trip tells whether its path is still the known one
+// Looks after the peers of the open TCP services that nobody uses at the moment. At most once a
+// second one is connected to and reset again: one that has failed, when its hold is over, so that
+// no user has to find out whether it is back; or, after every eighth connection of this machine,
+// the one heard of longest ago. Its round trip tells whether its path is still the known one
 // (after_probe()); a peer that does not answer within a second is held down, twice as long each
 // time. Lives on the loop's thread.
 class Prober final {

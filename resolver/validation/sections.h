@@ -14,8 +14,8 @@ struct SignedRRset {
   std::vector<Bytes> signatures;
 };
 
-// The RRsets of one section of a message, class IN only, in the order in which they came; at most 128,
-// with at most 8 signatures each: what is beyond is left out, and so goes unproven.
+// The RRsets of one section of a message, class IN only, in the order in which they came; at most
+// 128, with at most 8 signatures each: what is beyond is left out, and so goes unproven.
 std::vector<SignedRRset> signed_rrsets(const std::vector<wire::Record>& section);
 
 const SignedRRset* find(const std::vector<SignedRRset>& all, const wire::Name& owner,

@@ -17,8 +17,8 @@ class TrustAnchors {
   explicit TrustAnchors(wire::Name zone) : zone_(std::move(zone)) {}
 
   // Adds DS and DNSKEY records in presentation format, one a line; ";" begins a comment. Fails on
-  // other records, other owners, algorithms but 13 and 15, digests but SHA-256 and SHA-384, and where
-  // there would be more than 16 anchors.
+  // other records, other owners, algorithms but 13 and 15, digests but SHA-256 and SHA-384, and
+  // where there would be more than 16 anchors.
   Result<void> add(std::string_view text);
 
   bool empty() const { return anchors_.empty(); }

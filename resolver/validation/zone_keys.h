@@ -17,9 +17,9 @@
 
 namespace mutua::resolver {
 
-// What is left of the work that may be spent on one message. A signature that holds costs nothing of
-// it, for there are no more of those than RRsets; each that fails does (KeyTrap, CVE-2023-50387: many
-// keys of one tag, many signatures of one RRset).
+// What is left of the work that may be spent on one message. A signature that holds costs nothing
+// of it, for there are no more of those than RRsets; each that fails does (KeyTrap, CVE-2023-50387:
+// many keys of one tag, many signatures of one RRset).
 struct Effort {
   unsigned failures = 4;
 };
@@ -62,8 +62,8 @@ class ZoneKeys {
 };
 
 // PURE. What a zone's DNSKEY RRset proves: it is signed by a key that an anchor names, so
-// that all its keys are the zone's (RFC 4035 section 5.2). Revoked keys, keys of other algorithms and
-// those beyond the 16th are left out.
+// that all its keys are the zone's (RFC 4035 section 5.2). Revoked keys, keys of other algorithms
+// and those beyond the 16th are left out.
 struct ProvenKeys {
   ZoneKeys keys;
   std::uint32_t ttl = 0;  // seconds

@@ -4,8 +4,8 @@
 
 namespace mutua::test {
 
-// A test program is SOURCE/build/PRESET/bin/NAME. Asked of the program itself: paths in a compiler's
-// arguments would make each clone compile all tests anew.
+// A test program is SOURCE/build/PRESET/bin/NAME. Asked of the program itself: paths in a
+// compiler's arguments would make each clone compile all tests anew.
 inline std::filesystem::path build_folder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path();
 }

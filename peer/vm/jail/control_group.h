@@ -32,8 +32,8 @@ class ControlGroup {
   // process of the group forks is in the group.
   void add(pid_t pid) const;
 
-  // Sets the limits of `spec`. Memory: the guest's, a quarter more, 64 MiB for the host's own books,
-  // and the engine's overhead.
+  // Sets the limits of `spec`. Memory: the guest's, a quarter more, 64 MiB for the host's own
+  // books, and the engine's overhead.
   void limit(const MachineSpec& spec, std::uint64_t overhead_bytes) const;
 
   // Whether the host's kernel has killed a process of it for want of memory.

@@ -8,9 +8,9 @@
 
 namespace mutua::vm {
 
-// The first process of a machine's process-id namespace: is told of the machine, builds the jail around itself, starts
-// the guest's kernel in it and waits for its end. When the keeper dies, the host's kernel kills
-// every process of the machine.
+// The first process of a machine's process-id namespace: is told of the machine, builds the jail
+// around itself, starts the guest's kernel in it and waits for its end. When the keeper dies, the
+// host's kernel kills every process of the machine.
 //
 //   warden -> keeper   go                the spec's text; the ids are mapped and the limits set
 //                      stop              ask the guest to shut down

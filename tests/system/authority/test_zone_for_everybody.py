@@ -6,12 +6,15 @@ MUTUA_RANDOM_UPDATES says how many updates (400 by default; 10,000 are the full 
 secondaries live in libfaketime's time, where hours pass when the test says so. It begins in the past and stays
 there, so that the signatures hold for the judges, too, who live in the present: BIND's tools cannot bear libfaketime."""
 
+import collections
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import time
+import warnings
 
 import dns.exception
 import dns.flags
@@ -22,7 +25,7 @@ import dns.rdatatype
 import pytest
 
 from daemons import Authority, free_port, program, wait_until
-from netlab import die_with_parent
+from netlab import NetLab, available, die_with_parent
 from secondaries import SECRET, Following, nsd_surroundings, records, secret_option
 
 UPDATES = int(os.environ.get("MUTUA_RANDOM_UPDATES", "400"))
@@ -147,6 +150,36 @@ def check_delv(zone):
         done = subprocess.run([tool("delv"), "@127.0.0.1", "-p", str(zone.authority.port), "-a", str(anchors), "+root=fed.test", name, rdtype],
                               capture_output=True, text=True, timeout=60)
         assert "fully validated" in done.stdout, f"{name} {rdtype}: {done.stdout}{done.stderr}"
+
+
+def check_dnsviz(zone):
+    """dnsviz asks a nameserver, and only where there is a way to the world: a host with NSD and a route to nobody."""
+    if not available():
+        return warnings.warn("NOT RUN: dnsviz, for want of network namespaces")
+    folder = zone.folder / f"dnsviz-{zone.authority.serial()}"
+    folder.mkdir()
+    with NetLab() as lab:
+        host = lab.add_host("server")
+        host.run(["ip", "route", "add", "default", "via", f"{host.address.rpartition('.')[0]}.254"])
+        surroundings = nsd_surroundings(folder, f"ip-address: {host.address}")
+        (folder / "conf").write_text(f'{surroundings}zone:\n  name: fed.test\n  zonefile: "{zone.folder}/zone.signed"\n')
+        host.popen([tool("nsd"), "-d", "-c", folder / "conf"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+        ask = ["dig", f"@{host.address}", "+norec", "+short", "+timeout=1", "fed.test", "DNSKEY"]
+        keys = wait_until(lambda: host.run(ask, check=False).stdout.strip(), 20, "NSD answers")
+        (folder / "keys").write_text("".join(f"fed.test. IN DNSKEY {key}\n" for key in keys.splitlines()))
+        ds = " ".join(zone.keys("ds").split()[3:])
+        names = ["fed.test", "ns1.fed.test", "alias.fed.test", "x.wild.fed.test", "nobody.fed.test", "deep.under.nothing.fed.test"]
+        host.run(["dnsviz", "probe", "-4", "-A", "-d", "0", "-o", folder / "probe", "-x", f"fed.test+:ns1.fed.test={host.address}",
+                  "-N", f"fed.test:ns1.fed.test={host.address}", "-D", f"fed.test:{ds}", *names], timeout=120)
+
+        def judge(keys):
+            shown = host.run(["dnsviz", "print", "-t", keys, "-r", folder / "probe"], timeout=120).stdout
+            return collections.Counter(re.findall(r"\[(\S+)\]", shown)), shown
+        found, shown = judge(folder / "keys")
+        assert set(found) == {"."} and found["."] > 50, shown
+        (folder / "other").write_text("fed.test. IN DNSKEY 257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4=\n")
+        assert set(judge(folder / "other")[0]) != {"."}, "dnsviz accepts everything"
 
 
 class Resolver:
@@ -320,7 +353,7 @@ def check_followers(zone, followers):
 # ---------------------------------------------------------------- the test
 
 def test_everybody_accepts_the_zone_after_updates_a_roll_over_and_a_wrap(tmp_path):
-    need("ldns-verify-zone", "named-checkzone", "dnssec-verify", "kzonecheck", "delv", "unbound", "nsd", "knotd", "dig")
+    need("ldns-verify-zone", "named-checkzone", "dnssec-verify", "kzonecheck", "delv", "unbound", "nsd", "knotd", "dig", "dnsviz")
     clock = FakeTime(tmp_path)
     ports = [free_port() for _ in range(3)]
     zone = Zone(tmp_path, clock, ports)
@@ -372,6 +405,7 @@ def test_everybody_accepts_the_zone_after_updates_a_roll_over_and_a_wrap(tmp_pat
             assert before > 2**31 > after, "the serial has wrapped"
             check_files(zone)
             check_delv(zone)
+            check_dnsviz(zone)
             resolver.stop()
             stoppable.remove(resolver)
             resolver = Resolver(zone)  # trusts the new key

@@ -82,6 +82,7 @@ def test_what_was_fetched_survives_kill_9_and_serves_without_anybody(lab):
     authority.end()
     lab.resolver.end(signal.SIGKILL)
     start_mirror(lab, anchor)
+    wait_until(lambda: mirror(lab)["serves"], 10, what="the file is proven")
     assert "mirror.loaded" in lab.log()
     assert held(lab) == WANTED
     assert lab.curl("http://blog.fed.example/").stdout == "127.0.0.11"
@@ -91,11 +92,13 @@ def test_what_was_fetched_survives_kill_9_and_serves_without_anybody(lab):
     good = file.read_bytes()
     file.write_bytes(good[:-40] + b"x" + good[-39:])
     start_mirror(lab, anchor)
-    assert "damaged" in lab.log() and not mirror(lab)["serves"]
+    wait_until(lambda: "damaged" in lab.log(), 10, what="the damage is seen")
+    assert not mirror(lab)["serves"]
     lab.resolver.end(signal.SIGKILL)
     file.write_bytes(good)
     start_mirror(lab, "fed.example. IN DS 1 15 2 " + "00" * 32)
-    assert "none of its keys is a trust anchor" in lab.log() and not mirror(lab)["serves"]
+    wait_until(lambda: "none of its keys is a trust anchor" in lab.log(), 10, what="the file is another key's")
+    assert not mirror(lab)["serves"]
 
 
 def test_the_authority_may_forge_nothing(lab):
@@ -123,3 +126,30 @@ def test_the_authority_may_forge_nothing(lab):
     nsd()
     wait_until(lambda: mirror(lab)["serves"], 20, what="the zone as it was signed is taken")
     assert held(lab) == WANTED
+
+
+@pytest.mark.parametrize("has_mirror", (False, True))
+def test_who_checks_by_himself_behind_the_stub_is_given_the_proofs(lab, has_mirror):
+    if not tool("delv"):
+        pytest.skip("NOT RUN: delv is not installed (./dev setup --test)")
+    authority, anchor = start_signed(lab)
+    if has_mirror:
+        start_mirror(lab, anchor, stub_listen="127.0.0.55", upstream=laboratory.UPSTREAM)
+        wait_until(lambda: mirror(lab)["serves"], 10, what="the zone has come")
+        authority.end()
+    else:
+        lab.start_resolver(trust_anchor=anchor, stub_listen="127.0.0.55", upstream=laboratory.UPSTREAM)
+    words = anchor.split()
+    anchors = lab.folder / "bind.anchors"
+    anchors.write_text('trust-anchors {{ fed.example. static-ds {} {} {} "{}"; }};\n'.format(
+        *words[-4:-1], words[-1]))
+    for name, rdtype, wanted in (("blog.fed.example", "TXT", "; fully validated"),
+                                 ("www.fed.example", "TXT", "; fully validated"),
+                                 ("x.wild.fed.example", "TXT", "; fully validated"),
+                                 ("_80._tcp.blog.fed.example", "SRV", "; fully validated"),
+                                 ("nobody.fed.example", "TXT", "; negative response, fully validated"),
+                                 ("peers.fed.example", "TXT", "; negative response, fully validated"),
+                                 ("apart.wild.fed.example", "SRV", "; negative response, fully validated")):
+        for checking in ("+cdflag", "+nocdflag"):
+            done = lab.run("delv", "@127.0.0.55", "-a", str(anchors), "+root=fed.example", checking, name, rdtype)
+            assert wanted in done.stdout, f"{name} {rdtype}: {done.stdout}{done.stderr}"

@@ -99,7 +99,7 @@ def test_whatever_is_altered_is_never_used(lab):
     assert lab.control(command="flush")["result"] == {}
     assert "RRSIGs Missing" in looked_up(lab, "nobody.fed.example") or \
         "NSEC Missing" in looked_up(lab, "nobody.fed.example")
-    assert "authority.not_used" in lab.log()
+    assert "nameserver.not_used" in lab.log()
     assert status(lab)["authorities"][0]["last_failure"]
 
 

@@ -302,7 +302,8 @@ TEST_F(NssModule, TheRequestSaysWhatWasAsked) {
   EXPECT_EQ(std::memcmp(last.address, address, 4), 0);
 }
 
-// ---- the table in shared memory. What one test maps another finds dead: each has its own identity.
+// ---- the table in shared memory. What one test maps another finds dead: each has its own
+// identity.
 
 const std::string kPublished = "blog.fed.example";
 constexpr std::uint32_t kPublishedAddress = 0x7fc80102;  // 127.200.1.2; found() says 127.0.0.1

@@ -21,8 +21,8 @@ inline std::uint64_t monotonic_now() {
   return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-// A table of names written from its drawing, so that the reader has a witness besides the resolver's
-// own writer. It says that it is alive until it is destroyed.
+// A table of names written from its drawing, so that the reader has a witness besides the
+// resolver's own writer. It says that it is alive until it is destroyed.
 class TableInMemory {
  public:
   explicit TableInMemory(std::uint64_t identity, int seals = F_SEAL_SHRINK | F_SEAL_GROW,

@@ -1,5 +1,5 @@
-// Any octets as a primary's answer, to an AXFR and to an IXFR: either nothing comes of it, or a version
-// of the zone that knows its serial and that a further transfer can start from.
+// Any octets as a primary's answer, to an AXFR and to an IXFR: either nothing comes of it, or a
+// version of the zone that knows its serial and that a further transfer can start from.
 //
 // The octets are messages behind their lengths, as on TCP.
 #include "authority/transfer/received_changes.h"

@@ -1,4 +1,5 @@
-// Any octets as a request for the zone: what goes out is a series of well-formed messages that ends.
+// Any octets as a request for the zone: what goes out is a series of well-formed messages that
+// ends.
 //
 // The first octet's lowest bit says whether a good TSIG is appended to the rest.
 #include "authority/transfer/transfer_service.h"

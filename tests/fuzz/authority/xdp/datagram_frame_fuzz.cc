@@ -1,5 +1,5 @@
-// Any octets as a frame from a network card: no datagram, or one within the frame, and the frame that
-// answers it can be read as one that goes back.
+// Any octets as a frame from a network card: no datagram, or one within the frame, and the frame
+// that answers it can be read as one that goes back.
 #include <algorithm>
 #include <array>
 

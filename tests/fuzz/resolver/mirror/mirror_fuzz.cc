@@ -1,5 +1,6 @@
-// Any octets as a mirror's file, that is, as what a primary may send: either nothing comes of it, or a
-// zone that answers every question and is written and read back the same. Nothing of it is ever proven.
+// Any octets as a mirror's file, that is, as what a primary may send: either nothing comes of it,
+// or a zone that answers every question and is written and read back the same. Nothing of it is
+// ever proven.
 #include "base/assert.h"
 #include "resolver/mirror/mirror_answers.h"
 #include "resolver/mirror/mirror_file.h"

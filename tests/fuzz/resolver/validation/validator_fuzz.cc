@@ -1,5 +1,5 @@
-// Any octets as an authority's answer, judged with keys that are known: nothing that is not signed gets
-// through, whatever it is. The first two octets choose the question's type.
+// Any octets as an authority's answer, judged with keys that are known: nothing that is not signed
+// gets through, whatever it is. The first two octets choose the question's type.
 #include "base/assert.h"
 #include "resolver/validation/validator.h"
 #include "trust/key.h"

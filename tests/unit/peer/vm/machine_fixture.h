@@ -73,7 +73,8 @@ inline std::vector<pid_t> processes_with(const std::string& argument) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    // getline, since stream iterators throw when a process ends between its opening and its reading.
+    // getline, since stream iterators throw when a process ends between its opening and its
+    // reading.
     std::ifstream file(entry.path() / "cmdline");
     std::string line;
     std::getline(file, line, '\n');

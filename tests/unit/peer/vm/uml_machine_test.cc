@@ -34,7 +34,8 @@ TEST_F(UmlMachine, StopsWhenAskedAndLeavesACleanDisk) {
   ASSERT_TRUE(machine->wait_for(State::exited, kPatience).ok());
   EXPECT_EQ(machine->exit()->reason, Exit::Reason::halted) << machine->exit()->detail;
   EXPECT_TRUE(processes_with(host_argument(spec)).empty());
-  // A clean file system: its journal needs no recovery, bit 2 of the superblock's s_feature_incompat.
+  // A clean file system: its journal needs no recovery, bit 2 of the superblock's
+  // s_feature_incompat.
   const auto cow = uml::CowFile::open(spec.scratch_disk);
   ASSERT_TRUE(cow.ok()) << cow.error().message();
   const UniqueFd base(::open(base_.c_str(), O_RDONLY | O_CLOEXEC));

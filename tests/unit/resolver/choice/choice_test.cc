@@ -167,7 +167,8 @@ TEST(Choice, AmongNearlyEqualPredictionsTheGreaterWeightGoesFirst) {
 }
 
 TEST(Choice, PredictionCountsRoundsOfSlowStart) {
-  // 14,600 octets fit into the first window; 200,000 need 10 + 20 + 40 + 80 segments before the last.
+  // 14,600 octets fit into the first window; 200,000 need 10 + 20 + 40 + 80 segments before the
+  // last.
   EXPECT_EQ(predicted_time(milliseconds(100), 1e12, 14'600).count(), 200'000);
   EXPECT_NEAR(static_cast<double>(predicted_time(milliseconds(100), 1e12, 200'000).count()),
               500'000, 1000);

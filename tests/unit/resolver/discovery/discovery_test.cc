@@ -128,6 +128,15 @@ TEST_F(DiscoveryTest, AddressesThatDidNotComeAlongAreAskedFor) {
   EXPECT_EQ(authority_.asked.size(), 3u);
 }
 
+TEST_F(DiscoveryTest, AListOfManyNamesDoesNotMakeManyQuestions) {
+  for (int i = 0; i < 64; ++i)
+    authority_.records.push_back("_80._tcp.blog.fed.example. 60 IN SRV 0 0 8080 h" +
+                                 std::to_string(i) + ".victim.example.");
+  Discovery discovery(settings(), authority_.ask(), clock_);
+  EXPECT_EQ(find(discovery), "");
+  EXPECT_EQ(authority_.asked.size(), 63u);
+}
+
 TEST_F(DiscoveryTest, AServiceThatNobodyServesIsAnEmptyList) {
   Discovery discovery(settings(), authority_.ask(), clock_);
   EXPECT_EQ(find(discovery), "");

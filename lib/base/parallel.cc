@@ -1,4 +1,4 @@
-#include "authority/dnssec/parallel.h"
+#include "base/parallel.h"
 
 #include <algorithm>
 #include <atomic>
@@ -7,7 +7,7 @@
 
 #include "base/thread_scheduling.h"
 
-namespace mutua::authority {
+namespace mutua {
 namespace {
 
 // A thread costs about as much as one signature.
@@ -31,4 +31,4 @@ void in_parallel(std::size_t count, const std::function<void(std::size_t)>& work
   run();
 }
 
-}  // namespace mutua::authority
+}  // namespace mutua
