@@ -100,7 +100,8 @@ class LoadedXdpInterface final : public XdpInterface {
   Result<void> attach() {
     const auto index = static_cast<int>(::if_nametoindex(name_.c_str()));
     const int program = bpf_program__fd(programs_.skeleton->progs.questions);
-    LIBBPF_OPTS(bpf_link_create_opts, options);
+    bpf_link_create_opts options{};
+    options.sz = sizeof options;
     for (const std::uint32_t mode : {XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE}) {
       options.flags = mode;
       link_.reset(bpf_link_create(program, index, BPF_XDP, &options));

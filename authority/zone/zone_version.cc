@@ -166,8 +166,7 @@ class ZoneVersionBuilder {
                                           [&](const ZoneNode& found) { nodes.push_back(&found); });
     }
     std::ranges::sort(nodes);
-    const auto repeated = std::ranges::unique(nodes);
-    nodes.erase(repeated.begin(), repeated.end());
+    nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     const AddressSource source = addresses();
     for (const ZoneNode* found : nodes)
       draft_->nodes_.put(

@@ -22,7 +22,7 @@ class Sha1 {
     for (unsigned i = 0; i < 16; ++i) words[i] = load_u32(octets + 4 * i);
     for (unsigned i = 16; i < 80; ++i)
       words[i] = std::rotl(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16], 1);
-    auto [a, b, c, d, e] = state_;
+    std::uint32_t a = state_[0], b = state_[1], c = state_[2], d = state_[3], e = state_[4];
     const auto round = [&](std::uint32_t mixed, std::uint32_t constant, std::uint32_t word) {
       const std::uint32_t next = std::rotl(a, 5) + mixed + e + constant + word;
       e = d;
