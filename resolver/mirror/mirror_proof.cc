@@ -63,7 +63,8 @@ class Prover {
   std::vector<WallTime> take_times() { return std::move(times_); }
 
  private:
-  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker, WallTime& valid_until) const;
+  std::optional<Flaw> prove_node(const MirrorNode& node, Speaker speaker,
+                                 WallTime& valid_until) const;
   std::optional<Flaw> prove_chain() const;
   WallTime proven_before(const MirrorZone::Node& node, std::size_t& at) const;
 
