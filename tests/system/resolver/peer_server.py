@@ -101,7 +101,7 @@ if kind == "http":
 elif kind.startswith("udp"):
     serve_udp()
 else:
-    listener = socket.create_server((address, port), backlog=1000)
+    listener = socket.create_server((address, port), backlog=4096)  # it may be slower than thousands of clients
     say("ready")
     while True:
         accepted, _ = listener.accept()
