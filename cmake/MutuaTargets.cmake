@@ -54,6 +54,29 @@ function(mutua_program name)
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} mutua_warnings)
 endfunction()
 
+# mutua_kernel_program(TARGET NAME): what of TARGET runs in the host's kernel. NAME.bpf.c, which shares
+# NAME_maps.h with TARGET, is compiled for the kernel's own machine, with type information, so that one
+# object fits every kernel (CO-RE). TARGET includes it as NAME.skel.h, the object in its bytes.
+function(mutua_kernel_program target name)
+  find_program(CLANG_FOR_BPF NAMES clang-14 clang REQUIRED)
+  find_program(BPFTOOL bpftool PATHS /usr/sbin /sbin REQUIRED)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${generated})
+  add_custom_command(
+    OUTPUT ${generated}/${name}.bpf.o
+    COMMAND ${CLANG_FOR_BPF} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror
+            -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+            -c ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c -o ${generated}/${name}.bpf.o
+    DEPENDS ${name}.bpf.c ${name}_maps.h VERBATIM)
+  add_custom_command(
+    OUTPUT ${generated}/${name}.skel.h
+    COMMAND sh -c "\"$1\" gen skeleton \"$2\" name \"$4\" > \"$3\"" sh
+            ${BPFTOOL} ${generated}/${name}.bpf.o ${generated}/${name}.skel.h ${name}_bpf
+    DEPENDS ${generated}/${name}.bpf.o VERBATIM)
+  target_sources(${target} PRIVATE ${generated}/${name}.skel.h)
+  target_include_directories(${target} SYSTEM PRIVATE ${generated})
+endfunction()
+
 function(mutua_tests_of name)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE folder)
   file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${folder}/*_test.cc)
