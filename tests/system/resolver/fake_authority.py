@@ -6,10 +6,7 @@ ZONE_FILE: {"zone": "fed.example.", "records": [["name", ttl, "TYPE", "rdata"], 
 Names outside the zone are REFUSED. QUERY_LOG gets one line "name TYPE" for each question.
 """
 import json
-import socket
-import struct
 import sys
-import threading
 
 import dns.flags
 import dns.message
@@ -17,6 +14,8 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+
+import dns_service
 
 address, port, zone_path, log_path = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 log = open(log_path, "a", buffering=1)
@@ -64,27 +63,4 @@ def add(response, section, owner, ttl, rdtype, rdata):
     rrset.ttl = ttl
 
 
-def serve_tcp():
-    listener = socket.create_server((address, port))
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(5)
-            try:
-                length = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))[0]
-                reply = answer(connection.recv(length, socket.MSG_WAITALL))
-                if reply:
-                    connection.sendall(struct.pack("!H", len(reply)) + reply)
-            except (OSError, struct.error):
-                pass
-
-
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.bind((address, port))
-threading.Thread(target=serve_tcp, daemon=True).start()
-print("ready", flush=True)
-while True:
-    wire, client = udp.recvfrom(65535)
-    reply = answer(wire)
-    if reply:
-        udp.sendto(reply, client)
+dns_service.serve(address, port, answer)

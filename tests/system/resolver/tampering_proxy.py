@@ -5,10 +5,7 @@
 MODE_FILE holds one word: pass, strip, flip, expired, signer, nxdomain, nodata, wildcard, silent, servfail.
 """
 import pathlib
-import socket
-import struct
 import sys
-import threading
 
 import dns.flags
 import dns.message
@@ -17,6 +14,8 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+
+import dns_service
 
 address, port, server, server_port, mode_path = (
     sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), pathlib.Path(sys.argv[5]))
@@ -89,31 +88,12 @@ def answer(wire):
     return None if mode == "silent" else altered(wire, mode)
 
 
-def serve_tcp():
-    listener = socket.create_server((address, port))
-    while True:
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(5)
-            try:
-                length = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))[0]
-                reply = answer(connection.recv(length, socket.MSG_WAITALL))
-                if reply:
-                    connection.sendall(struct.pack("!H", len(reply)) + reply)
-            except (OSError, struct.error):
-                pass
+def fitted(question, reply):
+    if len(reply) <= 1232:
+        return reply
+    short = dns.message.make_response(dns.message.from_wire(question))
+    short.flags |= dns.flags.TC
+    return short.to_wire()
 
 
-udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.bind((address, port))
-threading.Thread(target=serve_tcp, daemon=True).start()
-print("ready", flush=True)
-while True:
-    wire, client = udp.recvfrom(65535)
-    reply = answer(wire)
-    if reply and len(reply) > 1232:
-        short = dns.message.make_response(dns.message.from_wire(wire))
-        short.flags |= dns.flags.TC
-        reply = short.to_wire()
-    if reply:
-        udp.sendto(reply, client)
+dns_service.serve(address, port, answer, fitted)
