@@ -262,20 +262,8 @@ zone:
 
 
 def knot_config(folder, port, primary):
-    return f"""server:
-    rundir: {folder}
-    listen: 127.0.0.1@{port}
-database:
-    storage: {folder}
-key:
-  - id: transfer
-    algorithm: hmac-sha256
-    secret: {SECRET}
-remote:
-  - id: primary
-    address: 127.0.0.1@{primary}
-    key: transfer
-acl:
+    surroundings = knot_surroundings(folder, port, ("primary", primary))
+    return f"""{surroundings}acl:
   - id: primary
     address: 127.0.0.1
     key: transfer
