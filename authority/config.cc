@@ -146,6 +146,21 @@ Result<std::chrono::seconds> read_seconds(Config& file, std::string_view key,
   return std::chrono::ceil<std::chrono::seconds>(TRY(file.duration(key, fallback)));
 }
 
+Result<void> read_key_layout(Config& file, DnssecConfig& dnssec) {
+  const std::string layout = TRY(file.text("dnssec_signing_keys", "csk"));
+  if (layout != "csk" && layout != "split")
+    return file.error_at("dnssec_signing_keys", "must be csk or split, not " + layout);
+  if (layout == "split") dnssec.plan.layout = KeyLayout::split;
+  constexpr std::chrono::seconds kForever(0);
+  const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", kForever));
+  if (lifetime != kForever) dnssec.roll.lifetime = lifetime;
+  const auto data_lifetime = TRY(read_seconds(file, "dnssec_zsk_lifetime", kForever));
+  if (data_lifetime != kForever) dnssec.roll.data_lifetime = data_lifetime;
+  if (dnssec.roll.data_lifetime && dnssec.plan.layout == KeyLayout::csk)
+    return file.error_at("dnssec_zsk_lifetime", "has no use without dnssec_signing_keys = split");
+  return {};
+}
+
 // Where there is no key yet, the daemon makes it: reading a configuration changes nothing.
 Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   DnssecConfig& dnssec = config.dnssec;
@@ -154,7 +169,7 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   if (algorithm != "ed25519" && algorithm != "ecdsap256sha256")
     return file.error_at("dnssec_algorithm",
                          "must be ed25519 or ecdsap256sha256, not " + algorithm);
-  dnssec.algorithm =
+  dnssec.plan.algorithm =
       algorithm == "ed25519" ? trust::Algorithm::ed25519 : trust::Algorithm::ecdsa_p256_sha256;
   const std::string denial = TRY(file.text("dnssec_denial", "nsec"));
   if (denial != "nsec" && denial != "nsec3")
@@ -163,8 +178,7 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
   if (denial == "nsec3" && config.zone.wire().size() > kLongestHashed)
     return file.error_at("dnssec_denial", "the zone's name is too long for nsec3");
   if (denial == "nsec3") config.writer.denial = Denial::nsec3;
-  const auto lifetime = TRY(read_seconds(file, "dnssec_key_lifetime", std::chrono::seconds(0)));
-  if (lifetime.count() != 0) dnssec.roll.lifetime = lifetime;
+  TRY(read_key_layout(file, dnssec));
   dnssec.roll.parent_ds_ttl =
       TRY(read_seconds(file, "dnssec_parent_ds_ttl", dnssec.roll.parent_ds_ttl));
   dnssec.roll.propagation = TRY(read_seconds(file, "dnssec_propagation", dnssec.roll.propagation));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "authority/dnssec/key_role.h"
 #include "authority/dnssec/key_roll.h"
 #include "authority/server/server.h"
 #include "authority/tap/tap.h"
@@ -14,7 +15,6 @@
 #include "authority/writer/writer.h"
 #include "base/config.h"
 #include "base/socket_address.h"
-#include "trust/key.h"
 #include "wire/name.h"
 
 namespace mutua::authority {
@@ -23,7 +23,7 @@ enum class UnknownNames { refuse, forward };
 
 struct DnssecConfig {
   std::filesystem::path keys;  // the folder of the key store; empty: the zone is not signed here
-  trust::Algorithm algorithm = trust::Algorithm::ed25519;  // of the first key
+  KeyPlan plan;
   RollRules roll;
   std::vector<SocketAddress> parents;  // nameservers of the zone above; none: nobody is asked
 };

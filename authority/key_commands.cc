@@ -19,7 +19,7 @@ Result<std::uint16_t> read_tag(const std::string& text) {
 
 void print_list(const std::vector<KeyRecord>& records) {
   for (const KeyRecord& record : records) {
-    std::printf("%05u algorithm %u %s: created %s", unsigned{record.tag},
+    std::printf("%05u %s algorithm %u %s: created %s", unsigned{record.tag}, to_text(record.role),
                 unsigned{record.algorithm}, phase_of(record).c_str(),
                 rfc3339(record.created).c_str());
     const auto event = [](const char* name, const std::optional<WallTime>& time) {
@@ -36,9 +36,31 @@ void print_list(const std::vector<KeyRecord>& records) {
 
 // The key that the zone above shall know: that of the CDS record.
 Result<void> print_ds(const KeyStore& store, const wire::Name& zone) {
-  const KeyRecord* active = active_key(store.records());
+  const KeyRecord* active = active_key(store.records(), KeyDuty::parent);
   if (!active) return Error("the key store is empty: run keys generate");
   std::puts(store.key(active->tag)->ds_text(zone).c_str());
+  return {};
+}
+
+// Each made key's tag on a line.
+Result<void> generate(KeyStore& store, const KeyPlan& plan, WallTime now) {
+  if (!store.empty())
+    return Error("keys generate: there is a key already; keys roll makes its successor");
+  const auto keys = TRY(store.adopt(plan, now));
+  for (const KeyRecord& made : keys) std::printf("%u\n", unsigned{made.tag});
+  return {};
+}
+
+// Of the one key that there is, or of the one of the role that the words name.
+Result<void> roll(KeyStore& store, const std::vector<std::string>& words, WallTime now) {
+  const KeyRecord* active = active_key(store.records(), KeyDuty::parent);
+  if (!active) return Error("keys roll: there is no key yet; keys generate makes the first");
+  KeyRole role = active->role;
+  if (words.size() > 1)
+    role = words[1] == "zsk" ? KeyRole::zsk : words[1] == "ksk" ? KeyRole::ksk : KeyRole::csk;
+  else if (role != KeyRole::csk)
+    return Error("keys roll: there are two keys: say keys roll ksk, or keys roll zsk");
+  std::printf("%u\n", unsigned{TRY(store.generate(role, now)).tag});
   return {};
 }
 
@@ -48,6 +70,8 @@ bool is_key_command(const std::vector<std::string>& words) {
   static const std::map<std::string, std::size_t> counts{
       {"generate", 1}, {"list", 1}, {"roll", 1}, {"ds-seen", 2}, {"retire", 2}, {"ds", 1}};
   if (words.empty()) return false;
+  if (words.size() == 2 && words[0] == "roll")
+    return words[1] == "csk" || words[1] == "ksk" || words[1] == "zsk";
   const auto known = counts.find(words.front());
   return known != counts.end() && known->second == words.size();
 }
@@ -64,15 +88,8 @@ Result<void> run_key_command(const AuthorityConfig& config, const std::vector<st
   if (command == "ds") return print_ds(store, config.zone);
   if (command == "ds-seen") return store.note_ds_seen(TRY(read_tag(words[1])), clock.wall_now());
   if (command == "retire") return store.retire_now(TRY(read_tag(words[1])), clock.wall_now());
-  if (command == "generate" && !store.empty())
-    return Error("keys generate: there is a key already; keys roll makes its successor");
-  if (command == "roll" && store.empty())
-    return Error("keys roll: there is no key yet; keys generate makes the first");
-  const KeyRecord* active = active_key(store.records());
-  const auto algorithm =
-      active ? static_cast<trust::Algorithm>(active->algorithm) : config.dnssec.algorithm;
-  std::printf("%u\n", unsigned{TRY(store.generate(algorithm, clock.wall_now())).tag});
-  return {};
+  if (command == "roll") return roll(store, words, clock.wall_now());
+  return generate(store, config.dnssec.plan, clock.wall_now());
 }
 
 }  // namespace mutua::authority

@@ -12,9 +12,9 @@ namespace mutua::authority {
 // mutua-authority keys …: works on the key store itself, whether or not the daemon runs; the daemon
 // takes notice within a second.
 //
-//   generate      makes the first key
+//   generate      makes the first keys
 //   list          prints every key with what happened to it and when
-//   roll          makes the successor of the active key
+//   roll [ROLE]   makes the successor of the active key (ksk or zsk where there are two)
 //   ds-seen TAG   the zone above shows the DS of the active key
 //   retire TAG    takes a key out of use at once, for one that became known to others
 //   ds            prints the DS records that the zone above shall have

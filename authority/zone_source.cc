@@ -34,8 +34,8 @@ Result<std::unique_ptr<ZoneSource>> ZoneSource::create(const AuthorityConfig& co
   writer.published = std::move(published);
   const DnssecConfig& dnssec = config.dnssec;
   if (!dnssec.keys.empty())
-    writer.keys = &source->keys_.emplace(TRY(KeyKeeper::create(
-        dnssec.keys, config.zone, dnssec.algorithm, dnssec.roll, system_clock())));
+    writer.keys = &source->keys_.emplace(
+        TRY(KeyKeeper::create(dnssec.keys, config.zone, dnssec.plan, dnssec.roll, system_clock())));
   source->writer_ = TRY(Writer::create(store, std::move(writer), system_clock()));
   if (!dnssec.keys.empty() && !dnssec.parents.empty())
     source->parent_watch_ =

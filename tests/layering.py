@@ -51,7 +51,7 @@ ARROWS = {
     "resolver/redirect": ["resolver/choice", "resolver/event_loop"],
     "resolver/service": ["resolver/discovery", "resolver/redirect"],
     "resolver/local_api": ["resolver/service", "resolver/mirror", "lib/local_protocol", "lib/control"],
-    "resolver/name_list": ["lib/wire", "lib/stub_client"],
+    "resolver/name_list": ["lib/wire", "lib/stub_client", "lib/zone_transfer"],
     "resolver/kernel_redirect": ["resolver/redirect"],
     "resolver/install": ["lib/base"],
     "resolver": ["resolver/install", "resolver/local_api", "resolver/kernel_redirect", "resolver/name_list", "lib/upstream"],

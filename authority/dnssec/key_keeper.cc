@@ -24,6 +24,7 @@ void report(const ZoneVersion& version, const std::vector<KeyRecord>& before,
     if (std::ranges::find(before, record) == before.end())
       log::info("dnssec.key", {{"zone", version.apex().to_text()},
                                {"tag", record.tag},
+                               {"role", to_text(record.role)},
                                {"phase", phase_of(record)},
                                {"ds_seen", record.ds_seen ? "yes" : "no"}});
 }
@@ -31,11 +32,10 @@ void report(const ZoneVersion& version, const std::vector<KeyRecord>& before,
 }  // namespace
 
 Result<KeyKeeper> KeyKeeper::create(const std::filesystem::path& folder, const wire::Name& zone,
-                                    trust::Algorithm algorithm, RollRules rules,
-                                    const Clock& clock) {
+                                    KeyPlan plan, RollRules rules, const Clock& clock) {
   KeyStore store = TRY(KeyStore::open(folder, zone));
-  if (store.empty()) TRY(store.ensure_key(algorithm, clock.wall_now()));
-  return KeyKeeper(std::move(store), rules, clock);
+  if (store.empty()) TRY(store.adopt(plan, clock.wall_now()));
+  return KeyKeeper(std::move(store), plan, rules, clock);
 }
 
 bool KeyKeeper::tick(const ZoneVersion& version, bool all_signed) {
@@ -52,9 +52,10 @@ Result<bool> KeyKeeper::try_tick(const ZoneVersion& version, bool all_signed) {
   // What was commanded changes the duties: the zone has to follow before anything is concluded.
   if (TRY(store_.refresh())) return true;
   const WallTime now = clock_.wall_now();
-  if (wants_successor(store_.records(), rules_, now)) {
-    const auto algorithm = static_cast<trust::Algorithm>(active_key(store_.records())->algorithm);
-    TRY(store_.generate(algorithm, now));
+  if (!lacking(store_.records(), plan_.layout).empty())
+    return !TRY(store_.adopt(plan_, now)).empty();
+  if (const auto role = wants_successor(store_.records(), rules_, now)) {
+    TRY(store_.generate(*role, now));
     return true;
   }
   const RollFacts facts{tags_in(version), all_signed, [&] { return largest_ttl(version); }};

@@ -14,9 +14,10 @@ namespace mutua::authority {
 // the two, the waits begin later, never earlier.
 class KeyKeeper {
  public:
-  // Opens the store and makes the first key where there is none.
+  // Opens the store and makes the first keys where there are none. Where the plan's layout is
+  // another than that of the keys, a roll-over leads there.
   static Result<KeyKeeper> create(const std::filesystem::path& folder, const wire::Name& zone,
-                                  trust::Algorithm algorithm, RollRules rules, const Clock& clock);
+                                  KeyPlan plan, RollRules rules, const Clock& clock);
 
   // The keys with their duties, as of the last tick.
   KeySet on_duty() const { return store_.on_duty(); }
@@ -27,13 +28,14 @@ class KeyKeeper {
   bool tick(const ZoneVersion& version, bool all_signed);
 
  private:
-  KeyKeeper(KeyStore store, RollRules rules, const Clock& clock)
-      : store_(std::move(store)), rules_(rules), clock_(clock) {}
+  KeyKeeper(KeyStore store, KeyPlan plan, RollRules rules, const Clock& clock)
+      : store_(std::move(store)), plan_(plan), rules_(rules), clock_(clock) {}
 
   Result<bool> try_tick(const ZoneVersion& version, bool all_signed);
   std::uint32_t largest_ttl(const ZoneVersion& version);
 
   KeyStore store_;
+  KeyPlan plan_;
   RollRules rules_;
   const Clock& clock_;
   // Looked for in the whole zone, and not every second.

@@ -14,7 +14,7 @@ bool is_about_keys(RRType type) {
 std::vector<const ZoneKey*> KeySet::signers_of(RRType type) const {
   std::vector<const ZoneKey*> signers;
   for (const KeyOnDuty& one : keys_)
-    if (one.signs_data || is_about_keys(type)) signers.push_back(&one.key);
+    if (is_about_keys(type) ? one.signs_keys : one.signs_data) signers.push_back(&one.key);
   return signers;
 }
 

@@ -9,12 +9,14 @@
 
 namespace mutua::authority {
 
-// A key that the zone publishes, with its duties. Each signs the RRsets about keys (DNSKEY, CDS,
-// CDNSKEY), so that whoever knows any of them can get to know the others.
+// A key that the zone publishes, with its duties.
 struct KeyOnDuty {
   ZoneKey key;
-  bool signs_data = true;     // every other RRset
+  bool signs_data = true;     // every RRset but those about keys
   bool is_for_parent = true;  // the zone above shall know it (RFC 7344)
+  // DNSKEY, CDS, CDNSKEY: every key does that the zone above knows, knew, or will, so that whoever
+  // knows any of them can get to know the others.
+  bool signs_keys = true;
 };
 
 // The keys of a zone at one moment of their lives. A value; not empty.
@@ -33,7 +35,7 @@ class KeySet {
   std::vector<KeyOnDuty> keys_;
 };
 
-// DNSKEY, CDS or CDNSKEY: what every key signs.
+// DNSKEY, CDS or CDNSKEY.
 bool is_about_keys(wire::RRType type);
 
 }  // namespace mutua::authority

@@ -36,10 +36,21 @@ Result<Number> number(std::string_view text) {
   return value;
 }
 
-Result<void> read_event(const std::string& word, KeyRecord& record) {
+Result<KeyRole> read_role(std::string_view text) {
+  for (const KeyRole role : {KeyRole::csk, KeyRole::ksk, KeyRole::zsk})
+    if (text == to_text(role)) return role;
+  return Error("unknown role: " + std::string(text.substr(0, 40)));
+}
+
+// "event=time", or "role=csk".
+Result<void> read_property(const std::string& word, KeyRecord& record) {
   const std::size_t equals = word.find('=');
   if (equals == std::string::npos) return Error("expected event=time: " + word.substr(0, 40));
   const std::string name = word.substr(0, equals);
+  if (name == "role") {
+    record.role = TRY(read_role(std::string_view(word).substr(equals + 1)));
+    return {};
+  }
   const WallTime time(
       std::chrono::seconds(TRY(number<std::int64_t>(std::string_view(word).substr(equals + 1)))));
   if (name == "created") {
@@ -63,7 +74,7 @@ Result<KeyRecord> read_record(const std::string& line) {
   if (record.file.find('/') != std::string::npos) return Error("a key's file lies in the folder");
   record.tag = TRY(number<std::uint16_t>(tag));
   record.algorithm = TRY(number<std::uint8_t>(algorithm));
-  while (words >> word) TRY(read_event(word, record));
+  while (words >> word) TRY(read_property(word, record));
   return record;
 }
 
@@ -105,7 +116,9 @@ std::string state_text(const wire::Name& zone, const std::vector<KeyRecord>& rec
   for (const KeyRecord& record : records) {
     const auto time = [](WallTime at) { return std::to_string(at.time_since_epoch().count()); };
     text += "key " + std::to_string(record.tag) + " " + std::to_string(record.algorithm) + " " +
-            record.file + " created=" + time(record.created);
+            record.file;
+    if (record.role != KeyRole::csk) text += std::string(" role=") + to_text(record.role);
+    text += " created=" + time(record.created);
     for (const auto& [event, member] : kEvents)
       if (record.*member) text += std::string(" ") + event + "=" + time(*(record.*member));
     text += "\n";
@@ -152,7 +165,7 @@ Result<void> KeyStore::load() {
     const auto known = keys_.find(record.tag);
     ZoneKey key = known != keys_.end()
                       ? known->second
-                      : ZoneKey(TRY(trust::PrivateKey::load(folder_ / record.file)));
+                      : ZoneKey(TRY(trust::PrivateKey::load(folder_ / record.file)), record.role);
     if (key.tag() != record.tag)
       return errorf("%s: its key tag is %u, not %u", (folder_ / record.file).c_str(),
                     unsigned{key.tag()}, unsigned{record.tag});
@@ -206,33 +219,37 @@ Result<bool> KeyStore::change(const Edit& edit) {
 }
 
 // A new private key on disk, and its record.
-Result<KeyRecord> KeyStore::make_key(const std::vector<KeyRecord>& records,
+Result<KeyRecord> KeyStore::make_key(const std::vector<KeyRecord>& records, KeyRole role,
                                      trust::Algorithm algorithm, WallTime now) const {
   const auto is_taken = [&](std::uint16_t tag) {
     return std::ranges::any_of(records, [&](const KeyRecord& one) { return one.tag == tag; });
   };
   std::optional<ZoneKey> key;
-  while (!key || is_taken(key->tag())) key.emplace(TRY(trust::PrivateKey::generate(algorithm)));
+  while (!key || is_taken(key->tag()))
+    key.emplace(TRY(trust::PrivateKey::generate(algorithm)), role);
   KeyRecord made;
   made.tag = key->tag();
+  made.role = role;
   made.algorithm = key->algorithm();
   made.file = "key-" + std::to_string(made.tag) + ".pem";
   made.created = now;
-  if (!active_key(records)) made.active = now;
   TRY(key->save(folder_ / made.file));
   return made;
 }
 
-Result<KeyRecord> KeyStore::generate(trust::Algorithm algorithm, WallTime now) {
+Result<KeyRecord> KeyStore::generate(KeyRole role, WallTime now) {
   KeyRecord made;
   const auto add = [&](std::vector<KeyRecord>& records) -> Result<bool> {
-    const KeyRecord* active = active_key(records);
-    if (is_rolling(records)) return Error("a roll-over is under way");
-    if (active && active->algorithm != static_cast<std::uint8_t>(algorithm))
-      return Error(
-          "the successor of a key is of the same algorithm (another algorithm needs a zone that "
-          "was unsigned in between: RFC 6781 section 4.1.4 is not done here)");
-    made = TRY(make_key(records, algorithm, now));
+    std::optional<trust::Algorithm> algorithm;
+    for (const KeyDuty duty : {KeyDuty::parent, KeyDuty::data}) {
+      if (!may_do(role, duty)) continue;
+      const KeyRecord* active = active_key(records, duty);
+      if (!active || active->role != role)
+        return errorf("no %s is active: a successor has the role of the key before", to_text(role));
+      if (is_rolling(records, duty)) return Error("a roll-over is under way");
+      algorithm = static_cast<trust::Algorithm>(active->algorithm);
+    }
+    made = TRY(make_key(records, role, *algorithm, now));
     records.push_back(made);
     return true;
   };
@@ -240,19 +257,29 @@ Result<KeyRecord> KeyStore::generate(trust::Algorithm algorithm, WallTime now) {
   return made;
 }
 
-Result<void> KeyStore::ensure_key(trust::Algorithm algorithm, WallTime now) {
+Result<std::vector<KeyRecord>> KeyStore::adopt(const KeyPlan& plan, WallTime now) {
+  std::vector<KeyRecord> made;
   const auto add = [&](std::vector<KeyRecord>& records) -> Result<bool> {
-    if (active_key(records)) return false;
-    records.push_back(TRY(make_key(records, algorithm, now)));
-    return true;
+    const KeyRecord* const present = active_key(records, KeyDuty::data);
+    const bool are_first = present == nullptr;
+    const auto algorithm =
+        are_first ? plan.algorithm : static_cast<trust::Algorithm>(present->algorithm);
+    for (const KeyRole role : lacking(records, plan.layout)) {
+      made.push_back(TRY(make_key(records, role, algorithm, now)));
+      if (are_first) made.back().active = now;
+      records.push_back(made.back());
+    }
+    return !made.empty();
   };
   TRY(change(add));
-  return {};
+  return made;
 }
 
 Result<void> KeyStore::note_ds_seen(std::uint16_t tag, WallTime now) {
   const auto note = [&](std::vector<KeyRecord>& records) -> Result<bool> {
     KeyRecord* record = TRY(find_record(records, tag));
+    if (!may_do(record->role, KeyDuty::parent))
+      return errorf("key %u is a ZSK: the zone above knows nothing of it", unsigned{tag});
     if (!record->active)
       return errorf("key %u is not active yet: no DS of it may stand above", unsigned{tag});
     if (record->ds_seen) return false;
@@ -266,11 +293,17 @@ Result<void> KeyStore::note_ds_seen(std::uint16_t tag, WallTime now) {
 Result<void> KeyStore::retire_now(std::uint16_t tag, WallTime now) {
   const auto retire = [&](std::vector<KeyRecord>& records) -> Result<bool> {
     KeyRecord* record = TRY(find_record(records, tag));
-    const auto other = std::ranges::find_if(
-        records, [&](const KeyRecord& one) { return one.tag != tag && !one.removed; });
-    if (other == records.end())
-      return errorf("key %u is the only one: make another first (keys roll)", unsigned{tag});
-    if (!other->active) other->active = now;
+    for (const KeyDuty duty : {KeyDuty::parent, KeyDuty::data}) {
+      if (!may_do(record->role, duty)) continue;
+      const auto other = std::ranges::find_if(records, [&](const KeyRecord& one) {
+        return one.tag != tag && !one.removed && may_do(one.role, duty);
+      });
+      if (other == records.end())
+        return errorf("key %u is the only one of its kind: make another first (keys roll)",
+                      unsigned{tag});
+      if (!other->active) other->active = now;
+      other->retired.reset();  // it has a duty again
+    }
     if (!record->retired) record->retired = now;
     record->removed = now;
     return true;
@@ -280,14 +313,14 @@ Result<void> KeyStore::retire_now(std::uint16_t tag, WallTime now) {
 }
 
 KeySet KeyStore::on_duty() const {
-  const KeyRecord* active = active_key(records_);
-  BASE_ASSERT(active);
+  const KeyRecord* const for_parent = active_key(records_, KeyDuty::parent);
+  const KeyRecord* const for_data = active_key(records_, KeyDuty::data);
+  BASE_ASSERT(for_parent && for_data);
   std::vector<KeyOnDuty> keys;
-  for (const KeyRecord& record : records_) {
-    if (record.removed) continue;
-    const bool is_active = &record == active;
-    keys.push_back({keys_.at(record.tag), is_active, is_active});
-  }
+  for (const KeyRecord& record : records_)
+    if (!record.removed)
+      keys.push_back({keys_.at(record.tag), &record == for_data, &record == for_parent,
+                      may_do(record.role, KeyDuty::parent)});
   return KeySet(std::move(keys));
 }
 

@@ -57,7 +57,7 @@ const wire::Name& NsecChain::next(const wire::Name& name) const {
   return *present;
 }
 
-const wire::Name& NsecChain::previous(const wire::Name& name) const {
+const wire::Name* NsecChain::previous(const wire::Name& name) const {
   const auto last_present = [&](const wire::Name* candidate) {
     while (candidate && removed_.contains(*candidate))
       candidate = present_.before(OrderKey(FoldedName(*candidate)));
@@ -66,14 +66,13 @@ const wire::Name& NsecChain::previous(const wire::Name& name) const {
   const wire::Name* present = last_present(present_.before(OrderKey(FoldedName(name))));
   const auto above = added_.lower_bound(name);
   const wire::Name* added = above == added_.begin() ? nullptr : &*std::prev(above);
-  if (added && (!present || *present < *added)) return *added;
-  if (present) return *present;
+  if (added && (!present || *present < *added)) return added;
+  if (present) return present;
   // Round the beginning.
   present = last_present(present_.last());
   added = added_.empty() ? nullptr : &*added_.rbegin();
-  if (added && (!present || *present < *added)) return *added;
-  BASE_ASSERT(present);
-  return *present;
+  if (added && (!present || *present < *added)) return added;
+  return present;
 }
 
 bool has_nsec3(const ZoneVersion& version, const wire::Name& owner, std::uint32_t leaving) {

@@ -22,9 +22,10 @@ class NsecChain {
   void add(const wire::Name& name) { added_.insert(name); }
   void remove(const wire::Name& name) { removed_.insert(name); }
 
-  // The neighbours of a name on the ring. There is always one: the apex.
+  // What follows a name on the ring, which is not empty.
   const wire::Name& next(const wire::Name& name) const;
-  const wire::Name& previous(const wire::Name& name) const;
+  // What is before it; nullptr where nothing is left on the ring.
+  const wire::Name* previous(const wire::Name& name) const;
 
  private:
   const NameOrder& present_;

@@ -1,13 +1,11 @@
 #include "authority/dnssec/signer.h"
 
 #include <algorithm>
-#include <functional>
-#include <unordered_map>
 #include <utility>
 
+#include "authority/dnssec/chain_upkeep.h"
 #include "authority/dnssec/nsec_chain.h"
 #include "base/parallel.h"
-#include "dnssec/nsec.h"
 #include "dnssec/nsec3.h"
 #include "trust/random.h"
 
@@ -15,9 +13,6 @@ namespace mutua::authority {
 namespace {
 
 using wire::RRType;
-
-// RFC 9077 section 3: as that of a negative answer.
-std::uint32_t nsec_ttl(const ZoneVersion& version) { return version.negative_soa_rrset().ttl; }
 
 bool moves_cuts(const RRsetChange& change, const wire::Name& apex) {
   const bool cuts =
@@ -33,50 +28,6 @@ bool is_signed_type(RRType type, Authority authority) {
 }
 
 }  // namespace
-
-// What the signer makes, on top of a version. Finds the RRsets at a name as they will be.
-class Signer::Changes {
- public:
-  explicit Changes(const ZoneVersion& version) : version_(version) {}
-
-  const ZoneVersion& version() const { return version_; }
-
-  // Puts `after` in the place of what stands at (owner, type). False where that changes nothing.
-  // Once for each.
-  bool put(const wire::Name& owner, RRType type, std::optional<RRset> after) {
-    if (after) normalize(*after);
-    const RRset* present = version_.find(owner, type);
-    if (present ? after && *after == *present : !after) return false;
-    by_owner_[owner].push_back(all_.size());
-    all_.push_back(
-        {owner, type, present ? std::optional(*present) : std::nullopt, std::move(after)});
-    return true;
-  }
-
-  // Pointers live until the next put().
-  Wanted rrsets_at(const wire::Name& owner) const {
-    Wanted found;
-    if (const ZoneNode* node = version_.node(owner))
-      for (const RRset& rrset : node->rrsets()) found[rrset.type] = &rrset;
-    if (const auto made = by_owner_.find(owner); made != by_owner_.end()) {
-      for (const std::size_t index : made->second) {
-        const RRsetChange& change = all_[index];
-        if (change.after)
-          found[change.type] = &*change.after;
-        else
-          found.erase(change.type);
-      }
-    }
-    return found;
-  }
-
-  std::vector<RRsetChange> take() { return std::move(all_); }
-
- private:
-  const ZoneVersion& version_;
-  std::vector<RRsetChange> all_;
-  std::unordered_map<wire::Name, std::vector<std::size_t>> by_owner_;
-};
 
 // One signature to be made, and whose renewal it belongs to.
 struct Signer::Task {
@@ -99,21 +50,18 @@ struct Signer::Renewal {
 std::vector<RRsetChange> Signer::sign(const ZoneVersion& base, const ZoneVersion& next,
                                       const ChangeSet& change,
                                       const std::vector<wire::Name>& look_at, WallTime now) {
-  Changes changes(next);
-  Touched touched = touched_by(base, next, change, look_at);
+  SignerChanges changes(next);
+  TouchedTypes touched = touched_by(base, next, change, look_at);
   put_keys(touched, changes);
-  if (denial_ == Denial::nsec3)
-    renew_nsec3s(base, touched, changes);
-  else
-    renew_nsecs(base, touched, changes);
+  const bool is_switched = put_parameters(touched, changes);
+  keep_chains(base, is_switched ? denial_ : base.denial(), touched, changes);
   renew_signatures(touched, now, changes);
   return changes.take();
 }
 
-Signer::Touched Signer::touched_by(const ZoneVersion& base, const ZoneVersion& next,
-                                   const ChangeSet& change,
-                                   const std::vector<wire::Name>& look_at) {
-  Touched touched;
+TouchedTypes Signer::touched_by(const ZoneVersion& base, const ZoneVersion& next,
+                                const ChangeSet& change, const std::vector<wire::Name>& look_at) {
+  TouchedTypes touched;
   for (const wire::Name& name : look_at) touched[name];
   for (const RRsetChange& one : change.changes) touched[one.owner].insert(one.type);
   for (const RRsetChange& one : change.changes) {
@@ -128,12 +76,11 @@ Signer::Touched Signer::touched_by(const ZoneVersion& base, const ZoneVersion& n
 
 // Only when they are due, not at each change of the apex: between two writers of one zone, the one
 // that heard of a new key first has the say.
-void Signer::put_keys(Touched& touched, Changes& changes) {
-  const ZoneVersion& version = changes.version();
-  const wire::Name& apex = version.apex();
-  const bool is_signed = version.find(apex, RRType::dnskey) != nullptr;
-  if (!keys_pending_ || (!is_signed && backlog_at_ < backlog_.size())) return;
-  for (RRset& rrset : apex_rrsets(apex)) {
+void Signer::put_keys(TouchedTypes& touched, SignerChanges& changes) {
+  const wire::Name& apex = changes.version().apex();
+  const bool is_signed = changes.version().find(apex, RRType::dnskey) != nullptr;
+  if (!keys_pending_ || (!is_signed && !is_through())) return;
+  for (RRset& rrset : keys_.key_rrsets(apex)) {
     const RRType type = rrset.type;
     if (changes.put(apex, type, std::move(rrset))) touched[apex].insert(type);
   }
@@ -141,104 +88,36 @@ void Signer::put_keys(Touched& touched, Changes& changes) {
   keys_pending_ = false;
 }
 
-void Signer::renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes) {
-  const ZoneVersion& next = changes.version();
-  NsecChain chain(base.nsec_owners());
-  std::set<wire::Name> renewed, moved;
-  for (const auto& [owner, types] : touched) {
-    const bool is_in = authority_over(next, owner) != Authority::none;
-    const bool was_in = base.nsec_owners().contains(owner);
-    if (is_in) renewed.insert(owner);
-    if (is_in && !was_in) chain.add(owner);
-    if (!is_in && was_in) chain.remove(owner);
-    if (is_in != was_in) moved.insert(owner);
-    if (!is_in) changes.put(owner, RRType::nsec, std::nullopt);
-  }
-  for (const wire::Name& name : moved) renewed.insert(chain.previous(name));
-  for (const wire::Name& owner : renewed) {
-    auto types = nsec_types(next, owner);
-    if (owner == next.apex())  // its keys may come with these changes
-      for (const auto& [type, rrset] : changes.rrsets_at(owner)) types.insert(type);
-    const RRset nsec{RRType::nsec, nsec_ttl(next), {dnssec::make_nsec(types, chain.next(owner))}};
-    if (changes.put(owner, RRType::nsec, nsec)) touched[owner].insert(RRType::nsec);
-  }
+// What says which chain counts (RFC 5155 sections 10.4 and 10.5): NSEC3PARAM comes when that of
+// NSEC3 is there whole, and goes when that of NSEC is. A zone that was never signed gets it with
+// its keys. True where the zone has it from now on, or has lost it.
+bool Signer::put_parameters(TouchedTypes& touched, SignerChanges& changes) {
+  const wire::Name& apex = changes.version().apex();
+  const bool was_signed = changes.version().find(apex, RRType::dnskey) != nullptr;
+  if (!parameters_pending_ || !is_through() || (was_signed && !is_chain_whole_)) return false;
+  parameters_pending_ = false;
+  std::optional<RRset> wanted;
+  if (denial_ == Denial::nsec3) wanted = parameters();
+  if (!changes.put(apex, RRType::nsec3param, std::move(wanted))) return false;
+  touched[apex].insert(RRType::nsec3param);
+  is_to_look_again_ = was_signed;  // the other chain may go now
+  return true;
 }
 
-// What a change does to the chain of hashes.
-struct Signer::HashedChanges {
-  explicit HashedChanges(const ZoneVersion& base) : chain(base.nsec3_owners()) {}
-
-  NsecChain chain;
-  std::map<wire::Name, wire::Name> renewed;  // the names whose NSEC3s are made, by these' owners
-  std::set<wire::Name> moved;                // owners that came or went
-  std::vector<wire::Name> removed;
-};
-
-// Also of names that come and go with others: empty non-terminals have NSEC3s. From the leaves on,
-// because what goes with these changes still stands in the version with its signatures.
-Signer::HashedChanges Signer::find_hashed_changes(const ZoneVersion& base, const ZoneVersion& next,
-                                                  const Touched& touched) {
-  const wire::Name& apex = next.apex();
-  std::map<unsigned, std::set<wire::Name>, std::greater<>> by_depth;
-  for (const auto& [touched_name, types] : touched)
-    for (wire::Name name = touched_name;; name = name.parent())
-      if (!by_depth[name.label_count()].insert(name).second || name == apex) break;
-  HashedChanges found(base);
-  std::map<wire::Name, std::uint32_t> leaving;  // children that go
-  for (const auto& [depth, names] : by_depth) {
-    for (const wire::Name& name : names) {
-      const auto owner = nsec3_owner(apex, name);
-      BASE_ASSERT(owner.ok());  // looked at where the configuration was read
-      const std::uint32_t without = leaving.contains(name) ? leaving.at(name) : 0;
-      if (next.node(name) && name != apex && goes_with_its_signatures(next, name, without))
-        ++leaving[name.parent()];
-      const bool is_in = has_nsec3(next, name, without);
-      const bool was_in = base.nsec3_owners().contains(*owner);
-      if (is_in && (!was_in || touched.contains(name))) found.renewed.emplace(*owner, name);
-      if (is_in == was_in) continue;
-      found.moved.insert(*owner);
-      if (is_in) {
-        found.chain.add(*owner);
-      } else {
-        found.chain.remove(*owner);
-        found.removed.push_back(*owner);
-      }
-    }
-  }
-  return found;
+// The other chain is kept as well for as long as it counts.
+void Signer::keep_chains(const ZoneVersion& base, Denial counts, TouchedTypes& touched,
+                         SignerChanges& changes) const {
+  if (denial_ == Denial::nsec || counts == Denial::nsec)
+    keep_nsecs(base, touched, changes);
+  else if (!base.nsec_owners().empty())
+    drop_nsecs(base, touched, changes);
+  if (denial_ == Denial::nsec3 || counts == Denial::nsec3)
+    keep_nsec3s(base, touched, changes);
+  else if (!base.nsec3_owners().empty())
+    drop_nsec3s(base, touched, changes);
 }
 
-void Signer::renew_nsec3s(const ZoneVersion& base, Touched& touched, Changes& changes) {
-  const ZoneVersion& next = changes.version();
-  HashedChanges found = find_hashed_changes(base, next, touched);
-  for (const wire::Name& owner : found.removed) {
-    changes.put(owner, RRType::nsec3, std::nullopt);
-    touched[owner].insert(RRType::nsec3);
-  }
-  const auto following = [&](const wire::Name& owner) {
-    return dnssec::nsec3_hash_of_label(found.chain.next(owner).label(0));
-  };
-  const auto put = [&](const wire::Name& owner, RRset nsec3) {
-    if (changes.put(owner, RRType::nsec3, std::move(nsec3))) touched[owner].insert(RRType::nsec3);
-  };
-  for (const auto& [owner, name] : found.renewed) {
-    auto types = nsec3_types(next, name);
-    if (name == next.apex())  // its keys may come with these changes
-      for (const auto& [type, rrset] : changes.rrsets_at(name)) types.insert(type);
-    put(owner, {RRType::nsec3, nsec_ttl(next), {dnssec::make_nsec3(types, following(owner))}});
-  }
-  // Of a neighbour nothing but what follows it is another.
-  std::set<wire::Name> neighbours;
-  for (const wire::Name& owner : found.moved) neighbours.insert(found.chain.previous(owner));
-  for (const wire::Name& owner : neighbours) {
-    if (found.renewed.contains(owner)) continue;
-    RRset nsec3 = *next.find(owner, RRType::nsec3);
-    nsec3.rdatas = {dnssec::with_next(nsec3.rdatas.front(), following(owner))};
-    put(owner, std::move(nsec3));
-  }
-}
-
-void Signer::renew_signatures(const Touched& touched, WallTime now, Changes& changes) {
+void Signer::renew_signatures(const TouchedTypes& touched, WallTime now, SignerChanges& changes) {
   std::vector<Renewal> renewals;
   std::vector<Task> tasks;  // point into `changes`, which is left alone meanwhile
   for (const auto& [owner, types] : touched) {
@@ -266,7 +145,7 @@ void Signer::renew_signatures(const Touched& touched, WallTime now, Changes& cha
 
 // What may stay at a name, and what is to be made.
 Signer::Renewal Signer::plan(const wire::Name& owner, const std::set<RRType>& changed, WallTime now,
-                             const Changes& changes, std::vector<Task>& tasks) {
+                             const SignerChanges& changes, std::vector<Task>& tasks) {
   const ZoneVersion& next = changes.version();
   const Authority authority = authority_over(next, owner);
   auto wanted = changes.rrsets_at(owner);
@@ -312,8 +191,10 @@ void Signer::look_through(const ZoneVersion& version, WallTime now) {
   backlog_.clear();
   backlog_at_ = 0;
   keys_pending_ = keys_differ(version);
+  parameters_pending_ = parameters_differ(version);
+  is_chain_whole_ = is_to_look_again_ = false;
   for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
-    if (node->rrsets().empty()) continue;
+    if (node->rrsets().empty() && denial_ == Denial::nsec) continue;  // not in that chain
     if (!is_complete(version, *node, now)) {
       backlog_.push_back(node->owner());
       continue;
@@ -325,8 +206,10 @@ void Signer::look_through(const ZoneVersion& version, WallTime now) {
 }
 
 void Signer::watch(const ChangeSet& change, WallTime now) {
-  for (const RRsetChange& one : change.changes)
+  for (const RRsetChange& one : change.changes) {
     if (one.type == RRType::rrsig && one.after) watch(one.owner, *one.after, now);
+    if (one.type == RRType::nsec3param) is_to_look_again_ = true;
+  }
 }
 
 void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime now) {
@@ -337,54 +220,79 @@ void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime no
   if (first_end) schedule_.add(owner, *first_end - times_.renewal);
 }
 
-// What comes with the last portion.
-std::vector<RRset> Signer::apex_rrsets(const wire::Name& apex) const {
-  auto rrsets = keys_.key_rrsets(apex);
-  if (denial_ == Denial::nsec3)
-    rrsets.push_back({RRType::nsec3param, 0, {dnssec::make_nsec3param()}});
-  return rrsets;
+RRset Signer::parameters() { return {RRType::nsec3param, 0, {dnssec::make_nsec3param()}}; }
+
+bool Signer::can_take_over(const ZoneVersion& version) {
+  const RRset* present = version.find(version.apex(), RRType::nsec3param);
+  return !present || present->rdatas == parameters().rdatas;
 }
 
 bool Signer::keys_differ(const ZoneVersion& version) const {
-  const auto wanted = apex_rrsets(version.apex());
+  const auto wanted = keys_.key_rrsets(version.apex());
   return std::ranges::any_of(wanted, [&](const RRset& rrset) {
     const RRset* present = version.find(version.apex(), rrset.type);
     return !present || *present != rrset;
   });
 }
 
+bool Signer::parameters_differ(const ZoneVersion& version) const {
+  const RRset* present = version.find(version.apex(), RRType::nsec3param);
+  return denial_ == Denial::nsec3 ? !present || *present != parameters() : present != nullptr;
+}
+
 std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime now,
                                          std::size_t most) {
+  if (is_to_look_again_) look_through(version, now);
   if (!has_backlog()) {
     backlog_.clear();
     backlog_at_ = 0;
     return schedule_.take_due(now, most);
   }
-  // What another authority has signed meanwhile is passed over.
+  auto portion = take_portion(version, now, most);
+  if (portion.empty() && parameters_pending_) {
+    // Whatever has happened meanwhile, nothing may be missing from the chain that is to count.
+    look_through(version, now);
+    is_chain_whole_ = backlog_.empty();
+    portion = take_portion(version, now, most);
+  }
+  keys_pending_ = keys_pending_ && keys_differ(version);
+  if (portion.empty() && (keys_pending_ || parameters_pending_)) portion.push_back(version.apex());
+  return portion;
+}
+
+// What another authority has signed meanwhile is passed over.
+std::vector<wire::Name> Signer::take_portion(const ZoneVersion& version, WallTime now,
+                                             std::size_t most) {
   std::vector<wire::Name> portion;
   while (portion.size() < most && backlog_at_ < backlog_.size()) {
     const wire::Name& name = backlog_[backlog_at_++];
     const ZoneNode* node = version.node(name);
     if (node && !is_complete(version, *node, now)) portion.push_back(name);
   }
-  keys_pending_ = keys_pending_ && keys_differ(version);
-  if (portion.empty() && keys_pending_) portion.push_back(version.apex());
   return portion;
 }
 
 // Whether its NSEC or NSEC3 is there, or not, as it ought to be.
-bool Signer::is_in_chain(const ZoneVersion& version, const ZoneNode& node) const {
+bool Signer::is_in_chain(const ZoneVersion& version, const ZoneNode& node, Denial chain) {
   const wire::Name name = node.owner();
-  if (denial_ == Denial::nsec)
+  if (chain == Denial::nsec)
     return (node.find(RRType::nsec) != nullptr) ==
            (authority_over(version, name) != Authority::none);
   const auto owner = nsec3_owner(version.apex(), name);
   return owner.ok() && version.nsec3_owners().contains(*owner) == has_nsec3(version, name);
 }
 
+// In the chain that the zone shall have; and in the other while that counts, but not longer.
+bool Signer::is_in_chains(const ZoneVersion& version, const ZoneNode& node) const {
+  if (!is_in_chain(version, node, denial_)) return false;
+  const Denial other = denial_ == Denial::nsec ? Denial::nsec3 : Denial::nsec;
+  if (version.denial() == other) return is_in_chain(version, node, other);
+  return !node.find(other == Denial::nsec ? RRType::nsec : RRType::nsec3);
+}
+
 bool Signer::is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const {
   const Authority authority = authority_over(version, node.owner());
-  if (!is_in_chain(version, node)) return false;
+  if (!is_in_chains(version, node)) return false;
   const bool is_to_be_signed = std::ranges::any_of(
       node.rrsets(), [&](const RRset& rrset) { return is_signed_type(rrset.type, authority); });
   const RRset* signatures = node.find(RRType::rrsig);

@@ -11,6 +11,7 @@
 #include "authority/dnssec/key_set.h"
 #include "authority/dnssec/rrsig.h"
 #include "authority/dnssec/signature_schedule.h"
+#include "authority/dnssec/signer_changes.h"
 #include "authority/zone/change_set.h"
 #include "authority/zone/zone_version.h"
 
@@ -24,11 +25,18 @@ namespace mutua::authority {
 // Large work is done in portions between updates: what look_through() finds to be done waits in a
 // backlog that take_due() hands out in the order of the names. A zone that was never signed gets
 // its DNSKEY with the last portion, and passes for unsigned until then (ZoneVersion::is_signed()).
+//
+// A zone with the other chain gets this one beside it, then shows it by its NSEC3PARAM, or none (RFC
+// 5155 sections 10.4 and 10.5), then loses the other. Both are kept through every change until then;
+// what stands in the zone says how far it is, so that a crash or another mind costs nothing.
 class Signer {
  public:
   // `denial`: the chain that the zone has or shall have; not none.
   Signer(KeySet keys, SignatureTimes times, Denial denial = Denial::nsec)
       : keys_(std::move(keys)), times_(times), denial_(denial) {}
+
+  // False where a chain counts that is not kept here: one of NSEC3 with salt or iterations.
+  static bool can_take_over(const ZoneVersion& version);
 
   // The changes that make `next` a signed version, where `change` led from `base`, which this
   // signer left so, to it. Names of `look_at`, too, are looked through for signatures to renew.
@@ -42,7 +50,9 @@ class Signer {
   void look_through(const ZoneVersion& version, WallTime now);
 
   // While there is a backlog, the next portion is due now.
-  bool has_backlog() const { return keys_pending_ || backlog_at_ < backlog_.size(); }
+  bool has_backlog() const {
+    return keys_pending_ || parameters_pending_ || is_to_look_again_ || !is_through();
+  }
   struct Progress {
     std::size_t done, total;  // names
   };
@@ -54,28 +64,26 @@ class Signer {
   void watch(const ChangeSet& change, WallTime now);
 
  private:
-  // The types at each name whose signatures no longer hold.
-  using Touched = std::map<wire::Name, std::set<wire::RRType>>;
-  using Wanted = std::map<wire::RRType, const RRset*>;
-  class Changes;
   struct Renewal;
   struct Task;
-  struct HashedChanges;
 
-  static Touched touched_by(const ZoneVersion& base, const ZoneVersion& next,
-                            const ChangeSet& change, const std::vector<wire::Name>& look_at);
-  void put_keys(Touched& touched, Changes& changes);
-  static void renew_nsecs(const ZoneVersion& base, Touched& touched, Changes& changes);
-  static HashedChanges find_hashed_changes(const ZoneVersion& base, const ZoneVersion& next,
-                                           const Touched& touched);
-  static void renew_nsec3s(const ZoneVersion& base, Touched& touched, Changes& changes);
-  void renew_signatures(const Touched& touched, WallTime now, Changes& changes);
+  static TouchedTypes touched_by(const ZoneVersion& base, const ZoneVersion& next,
+                                 const ChangeSet& change, const std::vector<wire::Name>& look_at);
+  void put_keys(TouchedTypes& touched, SignerChanges& changes);
+  bool put_parameters(TouchedTypes& touched, SignerChanges& changes);
+  void keep_chains(const ZoneVersion& base, Denial counts, TouchedTypes& touched,
+                   SignerChanges& changes) const;
+  void renew_signatures(const TouchedTypes& touched, WallTime now, SignerChanges& changes);
   Renewal plan(const wire::Name& owner, const std::set<wire::RRType>& changed, WallTime now,
-               const Changes& changes, std::vector<Task>& tasks);
+               const SignerChanges& changes, std::vector<Task>& tasks);
   void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
-  std::vector<RRset> apex_rrsets(const wire::Name& apex) const;
+  static RRset parameters();
   bool keys_differ(const ZoneVersion& version) const;
-  bool is_in_chain(const ZoneVersion& version, const ZoneNode& node) const;
+  bool parameters_differ(const ZoneVersion& version) const;
+  bool is_through() const { return backlog_at_ == backlog_.size(); }
+  std::vector<wire::Name> take_portion(const ZoneVersion& version, WallTime now, std::size_t most);
+  static bool is_in_chain(const ZoneVersion& version, const ZoneNode& node, Denial chain);
+  bool is_in_chains(const ZoneVersion& version, const ZoneNode& node) const;
   bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
   bool is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const;
 
@@ -85,7 +93,10 @@ class Signer {
   SignatureSchedule schedule_;
   std::vector<wire::Name> backlog_;
   std::size_t backlog_at_ = 0;
-  bool keys_pending_ = false;  // the key RRsets of the zone are not those of the keys
+  bool keys_pending_ = false;        // the key RRsets of the zone are not those of the keys
+  bool parameters_pending_ = false;  // its NSEC3PARAM is not what `denial_` asks for
+  bool is_chain_whole_ = false;      // as the last look through the zone has found it
+  bool is_to_look_again_ = false;    // the other chain does not count any more
 };
 
 }  // namespace mutua::authority

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "authority/dnssec/key_role.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "trust/key.h"
@@ -13,10 +14,10 @@ namespace mutua::authority {
 
 constexpr std::uint32_t kKeyTtl = 3600;  // seconds: of DNSKEY, CDS and CDNSKEY
 
-// A key that signs a zone: KSK and ZSK in one (a CSK, RFC 6781 section 3.1). A value.
+// A key that signs a zone. A value.
 class ZoneKey {
  public:
-  explicit ZoneKey(trust::PrivateKey key);
+  explicit ZoneKey(trust::PrivateKey key, KeyRole role = KeyRole::csk);
 
   const Bytes& dnskey() const { return dnskey_; }  // RDATA, RFC 4034 section 2
   std::uint16_t tag() const { return tag_; }

@@ -183,13 +183,10 @@ bool WriterCore::has_backlog() const {
 
 // The first portion at once, so that a small zone is signed before anybody sees it.
 Result<void> WriterCore::begin_signing(Transaction& transaction) {
-  const bool has_other = config_.denial == Denial::nsec3 ? !state_.version->nsec_owners().empty()
-                                                         : !state_.version->nsec3_owners().empty();
-  if (has_other)
+  if (!Signer::can_take_over(*state_.version))
     return errorf(
-        "%s is signed with the other chain of denials than dnssec_denial names: say that one; or "
-        "take "
-        "the signatures out first, with dnssec = remove",
+        "%s was signed elsewhere, with a chain of NSEC3 with salt or iterations: take the "
+        "signatures out first, with dnssec = remove",
         state_.version->apex().to_text().c_str());
   state_.signer->look_through(*state_.version, clock_.wall_now());
   return sign_what_is_due(transaction);

@@ -229,14 +229,15 @@ Result<void> ZoneVersion::settle() {
   return {};
 }
 
-// The DNSKEY comes last and goes first; so does the NSEC3PARAM of a chain of NSEC3.
+// The DNSKEY comes last and goes first. Where there are two chains, an NSEC3PARAM says that its own is
+// whole and counts (RFC 5155 sections 10.4 and 10.5).
 void ZoneVersion::settle_denial() {
   denial_ = Denial::none;
   nsec3_salt_.clear();
   if (!find(apex_, RRType::dnskey)) return;
   if (find(apex_, RRType::nsec)) denial_ = Denial::nsec;
   const RRset* parameters = find(apex_, RRType::nsec3param);
-  if (denial_ != Denial::none || !parameters || nsec3_owners_.empty()) return;
+  if (!parameters || nsec3_owners_.empty()) return;
   // algorithm 1 | flags 1 | iterations 2 | salt length 1 | salt (RFC 5155 section 4.2)
   const BytesView rdata = parameters->rdatas.front();
   constexpr std::size_t kFixed = 5;

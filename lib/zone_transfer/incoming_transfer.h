@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -50,6 +51,10 @@ class IncomingTransfer {
 
   // What came. After take() was true.
   Received finish();
+
+  // In place of finish(), for an AXFR that is not to be in memory as a whole: what has come since the
+  // last call, the SOA first and not again at the end. It is worth something once take() was true.
+  std::vector<wire::Record> take_records() { return std::exchange(whole_.records, {}); }
 
  private:
   enum class Stage { nothing, first_soa, whole, removing, adding, done };

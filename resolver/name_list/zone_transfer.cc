@@ -1,9 +1,11 @@
 #include "resolver/name_list/zone_transfer.h"
 
+#include <optional>
 #include <random>
 
 #include "base/clock.h"
 #include "stub_client/dns_stream.h"
+#include "zone_transfer/incoming_transfer.h"
 
 namespace mutua::resolver {
 namespace {
@@ -29,26 +31,17 @@ Result<void> transfer_zone(const SocketAddress& authority, const wire::Name& zon
   if (!stream) return stream.error().in(what);
   if (const auto sent = stream->send(question_for(zone, id), deadline); !sent)
     return sent.error().in(what);
-  bool begun = false;
-  for (std::size_t octets = 0; octets < kLongestTransfer;) {
+  zone_transfer::IncomingTransfer transfer(zone, id, std::nullopt, {.octets = kLongestTransfer});
+  for (;;) {
     const auto bytes = stream->receive(deadline);
     if (!bytes) return bytes.error().in(what);
-    octets += bytes->size();
     const auto message = wire::parse(*bytes);
     if (!message) return message.error().in(what);
-    if (!message->header.response || message->header.id != id)
-      return Error(what + ": not an answer to it");
-    if (message->header.rcode != wire::Rcode::noerror) return Error(what + ": refused");
-    for (const wire::Record& record : message->answer) {
-      const bool is_soa = record.type == wire::RRType::soa && record.owner == zone;
-      if (!begun && !is_soa) return Error(what + ": does not begin with its SOA");
-      if (begun && is_soa) return {};
-      begun = true;
-      if (record.owner.is_at_or_below(zone)) take(record);
-    }
-    if (message->answer.empty()) return Error(what + ": a message without records");
+    const auto is_done = transfer.take(*message, bytes->size());
+    if (!is_done) return is_done.error().in(what);
+    for (const wire::Record& record : transfer.take_records()) take(record);
+    if (*is_done) return {};
   }
-  return Error(what + ": too long");
 }
 
 }  // namespace mutua::resolver

@@ -11,7 +11,7 @@ namespace mutua::resolver {
 
 // Fetches a zone by AXFR (RFC 5936) and gives each record to `take`, the SOA first and not again at
 // the end. Blocks for `patience` at most. Fails where the authority refuses, the stream ends early,
-// is no transfer of this zone, or is longer than 1 GiB; what `take` was given is then worth
+// is no transfer of this zone (zone_transfer::IncomingTransfer), or is longer than 1 GiB; what `take` was given is then worth
 // nothing.
 Result<void> transfer_zone(const SocketAddress& authority, const wire::Name& zone,
                            std::chrono::milliseconds patience,

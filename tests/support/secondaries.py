@@ -79,3 +79,23 @@ def nsd_surroundings(folder, *server_lines, control=False):
             + "remote-control:\n"
             + (f"  control-enable: yes\n  control-interface: {folder}/control\n" if control
                else "  control-enable: no\n"))
+
+
+def knot_surroundings(folder, port, remote):
+    """The beginning of a knot.conf for a Knot that lives in `folder` alone, and answers at `port`. `remote`: the name that the
+    nameserver beside it has there, and its port; both sign with SECRET."""
+    name, remote_port = remote
+    return f"""server:
+    rundir: {folder}
+    listen: 127.0.0.1@{port}
+database:
+    storage: {folder}
+key:
+  - id: transfer
+    algorithm: hmac-sha256
+    secret: {SECRET}
+remote:
+  - id: {name}
+    address: 127.0.0.1@{remote_port}
+    key: transfer
+"""

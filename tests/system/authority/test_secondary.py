@@ -26,7 +26,7 @@ import pytest
 
 from daemons import Authority, free_port, wait_until
 from netlab import die_with_parent
-from secondaries import SECRET, Following, nsd_surroundings, random_update, records, secret_option, tool
+from secondaries import SECRET, Following, knot_surroundings, nsd_surroundings, random_update, records, secret_option, tool
 
 KEYRING = dns.tsigkeyring.from_text({"transfer": ("hmac-sha256", SECRET)})
 HEAD = "$ORIGIN fed.test.\n$TTL 300\n@ SOA ns1 hostmaster 1 3600 2 604800 60\n@ NS ns1\nns1 A 127.0.0.1\n"
@@ -129,20 +129,8 @@ zone:
 
 
 def knot(folder, zone_path, port, notify_port):
-    (folder / "knot.conf").write_text(f"""server:
-    rundir: {folder}
-    listen: 127.0.0.1@{port}
-database:
-    storage: {folder}
-key:
-  - id: transfer
-    algorithm: hmac-sha256
-    secret: {SECRET}
-remote:
-  - id: follower
-    address: 127.0.0.1@{notify_port}
-    key: transfer
-acl:
+    surroundings = knot_surroundings(folder, port, ("follower", notify_port))
+    (folder / "knot.conf").write_text(f"""{surroundings}acl:
   - id: follower
     address: 127.0.0.1
     key: transfer

@@ -1,5 +1,5 @@
 # ctest: timeout=900
-"""A signed zone after random updates, a roll-over of its key and a wrap of its serial: whoever checks accepts
+"""A signed zone after random updates, a roll-over of its keys and a wrap of its serial: whoever checks accepts
 it, secondaries of every kind hold it record by record, and no name is lost behind a resolver that denies by itself.
 
 MUTUA_RANDOM_UPDATES says how many updates (400 by default; 10,000 are the full measure). The authority and its
@@ -26,7 +26,7 @@ import pytest
 
 from daemons import Authority, free_port, program, wait_until
 from netlab import NetLab, available, die_with_parent
-from secondaries import SECRET, Following, nsd_surroundings, records, secret_option
+from secondaries import SECRET, Following, knot_surroundings, nsd_surroundings, records, secret_option
 
 UPDATES = int(os.environ.get("MUTUA_RANDOM_UPDATES", "400"))
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -61,13 +61,13 @@ def need(*names):
 class FakeTime:
     """The time of every process that is started with `environment`, and that this object moves."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, begin=-4 * 3600):
         if not pathlib.Path(FAKETIME).exists():
             pytest.skip("NOT RUN: faketime is not installed (./dev setup --test)")
         self.path = folder / "faketime"
         self.environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.path),
                             "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
-        self.passed = -4 * 3600
+        self.passed = begin
         self.advance(0)
 
     def advance(self, seconds):
@@ -120,13 +120,24 @@ class Zone:
         finally:
             dns.message.time.time = real
 
+    def leap(self, seconds):
+        """Time passes, and the authority comes back from a kill -9."""
+        self.clock.advance(seconds)
+        self.authority.kill()
+        self.authority.start()
+
+    def phases(self):
+        """"zsk active" and the like, of every key in use."""
+        words = [line.split() for line in self.keys("list").splitlines()]
+        return sorted(f"{role} {phase.rstrip(':')}" for _, role, _, _, phase, *_ in words if phase != "removed:")
+
     def published(self):
         return len(self.authority.rdatas("fed.test.", "DNSKEY"))
 
 
 # ---------------------------------------------------------------- who judges
 
-def check_files(zone, rolling=False):
+def check_files(zone, knot="on"):
     """ldns-verify-zone, named-checkzone, dnssec-verify, kzonecheck on what an AXFR brings."""
     text = subprocess.run(["dig", "@127.0.0.1", "-p", str(zone.authority.port), "+noall", "+answer", "+onesoa", "fed.test", "AXFR"],
                           check=True, capture_output=True, text=True).stdout
@@ -135,14 +146,15 @@ def check_files(zone, rolling=False):
     # A SEP key may sign data, too: -z says so. Knot 3.x cannot judge two keys that each sign everything.
     checks = [["ldns-verify-zone", str(path)], ["named-checkzone", "-q", "-i", "none", "fed.test", str(path)],
               ["dnssec-verify", "-q", "-z", "-o", "fed.test", str(path)],
-              ["kzonecheck", "--dnssec", "off" if rolling else "on", "-o", "fed.test", str(path)]]
+              ["kzonecheck", "--dnssec", knot, "-o", "fed.test", str(path)]]
     for name, *arguments in checks:
         done = subprocess.run([tool(name), *arguments], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{name}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
 
 
-def check_delv(zone):
-    owner, _, _, tag, algorithm, digest_type, digest = zone.keys("ds").split()
+def check_delv(zone, ds=None):
+    """Everything validates for who trusts the DS; by default that of the active key."""
+    owner, _, _, tag, algorithm, digest_type, digest = (ds or zone.keys("ds")).split()
     anchors = zone.folder / "anchors"
     anchors.write_text(f'trust-anchors {{ {owner} static-ds {tag} {algorithm} {digest_type} "{digest}"; }};\n')
     for name, rdtype in (("ns1", "A"), ("ns1", "AAAA"), ("zz", "A"), ("some.wild", "TXT"), ("fed.test.", "SOA")):
@@ -261,21 +273,9 @@ zone:
 """
 
 
-def knot_config(folder, port, primary):
-    return f"""server:
-    rundir: {folder}
-    listen: 127.0.0.1@{port}
-database:
-    storage: {folder}
-key:
-  - id: transfer
-    algorithm: hmac-sha256
-    secret: {SECRET}
-remote:
-  - id: primary
-    address: 127.0.0.1@{primary}
-    key: transfer
-acl:
+def knot_config(folder, port, primary, validating=False):
+    surroundings = knot_surroundings(folder, port, ("primary", primary))
+    return f"""{surroundings}acl:
   - id: primary
     address: 127.0.0.1
     key: transfer
@@ -290,18 +290,19 @@ zone:
   - domain: fed.test
     master: primary
     acl: [primary, anybody]
+    dnssec-validation: {"on" if validating else "off"}
 """
 
 
 class Foreign:
     """NSD or Knot, following, in the authority's time: their TSIGs are judged by it."""
 
-    def __init__(self, kind, folder, port, zone):
+    def __init__(self, kind, folder, port, zone, **options):
         self.kind, self.port = kind, port
         folder = folder / kind
         folder.mkdir()
         path = folder / "conf"
-        path.write_text({"nsd": nsd_config, "knotd": knot_config}[kind](folder, port, zone.authority.port))
+        path.write_text({"nsd": nsd_config, "knotd": knot_config}[kind](folder, port, zone.authority.port, **options))
         self.command = [tool(kind), *(["-d"] if kind == "nsd" else []), "-c", str(path)]
         self.log = folder / "log"
         self.environment = {**os.environ, **zone.clock.environment}
@@ -389,7 +390,7 @@ def test_everybody_accepts_the_zone_after_updates_a_roll_over_and_a_wrap(tmp_pat
                 if event:
                     wait_until(lambda: event in zone.keys("list").replace("inactive", ""), 20, event)
                 zone.update(max(3, UPDATES // 20))
-                check_files(zone, rolling=True)
+                check_files(zone, knot="off")
                 check_delv(zone)
             wait_until(lambda: zone.keys("ds").split()[3] == new, 20, "the successor is active")
             zone.keys("ds-seen", new)
@@ -419,3 +420,57 @@ def test_everybody_accepts_the_zone_after_updates_a_roll_over_and_a_wrap(tmp_pat
         finally:
             for one in stoppable:
                 one.stop()
+
+
+class RollOver:
+    """Of several keys at once, as the zone above and the judges follow it."""
+
+    def __init__(self, zone, judge):
+        self.zone, self.judge = zone, judge
+        self.above = zone.keys("ds")
+
+    def go(self, published, retired, final):
+        """Through what `phases` gives after each step; all judge before and after the zone above has followed."""
+        self._expect(published)
+        self.zone.leap(3600 + 600 + 60)
+        self._expect(retired)
+        if self.zone.keys("ds") != self.above:
+            self.above = self.zone.keys("ds")
+            self.zone.keys("ds-seen", self.above.split()[3])
+            check_delv(self.zone, self.above)
+        self.zone.leap(3600 + 600 + 60)
+        self._expect(final)
+
+    def _expect(self, phases):
+        wait_until(lambda: self.zone.phases() == phases, 30, f"{phases}, not {self.zone.phases()}", 0.1)
+        self.zone.update(3)
+        self.judge()
+        check_delv(self.zone, self.above)
+
+
+def test_a_validating_secondary_accepts_every_step_from_one_key_to_two_and_on(tmp_path):
+    need("ldns-verify-zone", "named-checkzone", "dnssec-verify", "kzonecheck", "delv", "knotd", "dig")
+    clock = FakeTime(tmp_path, begin=-6 * 3600)
+    port = free_port()
+    zone = Zone(tmp_path, clock, [port])
+    knot = None
+    with zone.authority:
+        def judge():
+            check_files(zone)
+            knot.stop()  # its timers do not outlive the leaps of libfaketime
+            knot.start()
+            wait_until(lambda: has(knot, zone.authority.serial()), 30, f"Knot's acceptance (see {knot.log})")
+        try:
+            roll = RollOver(zone, lambda: check_files(zone, knot="off"))
+            zone.authority.options.append("dnssec_signing_keys = split")
+            zone.leap(0)
+            roll.go(["csk active", "ksk published", "zsk published"], ["csk retired", "ksk active", "zsk active"], ["ksk active", "zsk active"])
+            knot = Foreign("knotd", tmp_path, port, zone, validating=True)
+            roll.judge = judge
+            for role in ("ksk", "zsk"):
+                zone.keys("roll", role)
+            roll.go(["ksk active", "ksk published", "zsk active", "zsk published"],
+                    ["ksk active", "ksk retired", "zsk active", "zsk retired"], ["ksk active", "zsk active"])
+        finally:
+            if knot:
+                knot.stop()

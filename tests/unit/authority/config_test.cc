@@ -126,11 +126,22 @@ TEST_F(AuthorityConfigTest, TheZonesKeysAreNamedNotMade) {
           .value()
           .dnssec;
   EXPECT_EQ(config.keys, "/x/keys");
-  EXPECT_EQ(config.algorithm, trust::Algorithm::ecdsa_p256_sha256);
+  EXPECT_EQ(config.plan.algorithm, trust::Algorithm::ecdsa_p256_sha256);
   EXPECT_EQ(config.roll.lifetime, std::chrono::hours(365 * 24));
   EXPECT_EQ(config.roll.parent_ds_ttl, std::chrono::hours(48));
   EXPECT_EQ(config.roll.propagation, std::chrono::minutes(5));
   EXPECT_THAT(config.parents, SizeIs(1));
+  EXPECT_EQ(config.plan.layout, KeyLayout::csk);
+  const auto split =
+      read("dnssec_keys = /x/keys\ndnssec_signing_keys = split\ndnssec_zsk_lifetime = 30d\n")
+          .value()
+          .dnssec;
+  EXPECT_EQ(split.plan.layout, KeyLayout::split);
+  EXPECT_EQ(split.roll.data_lifetime, std::chrono::hours(30 * 24));
+  EXPECT_THAT(error("dnssec_keys = /x\ndnssec_zsk_lifetime = 30d\n"),
+              HasSubstr("dnssec_zsk_lifetime: has no use without"));
+  EXPECT_THAT(error("dnssec_signing_keys = both\n"),
+              HasSubstr("a.conf:4: dnssec_signing_keys: must be csk or split"));
   EXPECT_THAT(error("dnssec_algorithm = rsa\n"), HasSubstr("a.conf:4: dnssec_algorithm: must be"));
   EXPECT_EQ(read("dnssec = remove\n").value().writer.without_keys, WithoutKeys::remove);
   EXPECT_EQ(read("dnssec = keep\n").value().writer.without_keys, WithoutKeys::keep);

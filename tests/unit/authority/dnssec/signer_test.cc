@@ -150,14 +150,7 @@ class SignerTest : public testing::Test {
 
   // Every name that exists for the zone has its NSEC3, in one ring, and nothing else has one.
   static void expect_hashed_chain(const ZoneVersion& version) {
-    std::map<Name, Name> expected;  // by the owner
-    version.for_each([&](const Name& owner, const RRset& rrset) {
-      if (rrset.type == RRType::nsec3 || rrset.type == RRType::rrsig) return;
-      for (Name at = owner;; at = at.parent()) {
-        if (has_nsec3(version, at)) expected.emplace(nsec3_owner(name("f"), at).value(), at);
-        if (at == name("f")) break;
-      }
-    });
+    const auto expected = hashed_owners(version);
     std::size_t count = 0;
     version.for_each(
         [&](const Name&, const RRset& rrset) { count += rrset.type == RRType::nsec3; });
@@ -179,6 +172,66 @@ class SignerTest : public testing::Test {
     signer_ = Signer(KeySet(make_key()), {}, denial_);
   }
 
+  static std::map<Name, Name> hashed_owners(const ZoneVersion& version) {  // and whose they are
+    std::map<Name, Name> owners;
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      if (rrset.type == RRType::nsec3 || rrset.type == RRType::rrsig) return;
+      for (Name at = owner;; at = at.parent()) {
+        if (has_nsec3(version, at)) owners.emplace(nsec3_owner(name("f"), at).value(), at);
+        if (at == name("f")) break;
+      }
+    });
+    return owners;
+  }
+
+  // What there is of either chain is a ring of names that exist.
+  static void expect_rings(const ZoneVersion& version) {
+    std::map<Name, Name> nsecs;
+    std::map<Name, dnssec::Nsec3Hash> nsec3s;
+    version.for_each([&](const Name& owner, const RRset& rrset) {
+      const Bytes& rdata = rrset.rdatas.front();
+      std::size_t end = 0;
+      if (rrset.type == RRType::nsec && wire::skip_name(rdata, end))
+        nsecs.emplace(owner, Name::from_wire(BytesView(rdata).first(end)).value());
+      if (rrset.type == RRType::nsec3)
+        nsec3s.emplace(owner, dnssec::parse_nsec3(rdata).value().next);
+    });
+    for (auto at = nsecs.begin(); at != nsecs.end(); ++at)
+      EXPECT_EQ(at->second, (std::next(at) == nsecs.end() ? nsecs.begin() : std::next(at))->first);
+    const auto names = hashed_owners(version);
+    for (auto at = nsec3s.begin(); at != nsec3s.end(); ++at) {
+      const auto next = std::next(at) == nsec3s.end() ? nsec3s.begin() : std::next(at);
+      EXPECT_EQ(at->second, dnssec::nsec3_hash_of_label(next->first.label(0)));
+      EXPECT_TRUE(names.contains(at->first));
+    }
+  }
+
+  // Whichever chain counts is whole, whatever becomes of the other one.
+  static void expect_counting_chain(const ZoneVersion& version) {
+    expect_rings(version);
+    if (version.denial() == Denial::nsec3) return expect_hashed_chain(version);
+    ASSERT_EQ(version.denial(), Denial::nsec);
+    expect_chain(version);
+    version.for_each([&](const Name& owner, const RRset&) {
+      EXPECT_EQ(version.find(owner, RRType::nsec) != nullptr,
+                authority_over(version, owner) != Authority::none)
+          << owner.to_text();
+    });
+  }
+
+  static std::size_t count(const ZoneVersion& version, RRType type) {
+    std::size_t found = 0;
+    version.for_each([&](const Name&, const RRset& rrset) { found += rrset.type == type; });
+    return found;
+  }
+
+  // The same keys, but from now on with this chain: as after a start with another configuration.
+  void change_mind(const ZoneVersion& version, Denial denial) {
+    denial_ = denial;
+    signer_ = Signer(keys_, {}, denial);
+    signer_.look_through(version, kNow);
+  }
+
   static RRsetChange put(const std::string& text) {
     const auto record = wire::record_from_text(text, 60, name("f")).value();
     return {record.owner, record.type, std::nullopt,
@@ -186,7 +239,8 @@ class SignerTest : public testing::Test {
   }
 
   Denial denial_ = Denial::nsec;
-  Signer signer_{KeySet(make_key()), {}};
+  const KeySet keys_{make_key()};
+  Signer signer_{keys_, {}};
   std::vector<RRsetChange> made_;
 };
 
@@ -258,6 +312,85 @@ TEST_F(SignerTest, ByHashesTheRightChainAfterAnyChanges) {
     version = step(version, {change});
     expect_verified(*version);
   }
+}
+
+class ChainChange : public SignerTest, public testing::WithParamInterface<Denial> {};
+
+TEST_P(ChainChange, TheNewChainIsWholeBeforeItCountsAndTheOldOneGoesAfter) {
+  change_mind(*zone(), GetParam());
+  Version version = sign_all(zone());
+  const Denial before = version->denial();
+  ASSERT_EQ(before, GetParam());
+  const Denial after = before == Denial::nsec ? Denial::nsec3 : Denial::nsec;
+  change_mind(*version, after);
+  std::vector<Denial> seen;
+  int number = 0;
+  while (signer_.has_backlog()) {
+    version = step(version, {put("n" + std::to_string(number++) + ".x.f. 60 A 192.0.2.1")}, kNow,
+                   signer_.take_due(*version, kNow, 1));
+    expect_counting_chain(*version);
+    if (seen.empty() || seen.back() != version->denial()) seen.push_back(version->denial());
+    // An update that comes by itself, between two portions.
+    if (number % 2 == 0)
+      version = step(version, {{name("n" + std::to_string(number / 2) + ".x.f"), RRType::a,
+                                std::nullopt, std::nullopt}});
+    expect_counting_chain(*version);
+    ASSERT_LT(number, 100);
+  }
+  EXPECT_EQ(seen, (std::vector{before, after}));
+  EXPECT_EQ(version->find(name("f"), RRType::nsec3param) != nullptr, after == Denial::nsec3);
+  EXPECT_EQ(count(*version, after == Denial::nsec ? RRType::nsec3 : RRType::nsec), 0u);
+  expect_verified(*version);
+}
+
+INSTANTIATE_TEST_SUITE_P(FromEach, ChainChange, testing::Values(Denial::nsec, Denial::nsec3));
+
+TEST_F(SignerTest, AChangeOfMindInTheMidstOfAChainAndCrashesLeaveNoGap) {
+  Version version = signed_zone();
+  std::mt19937 choose(7);
+  for (int round = 0; round < 1000; ++round) {
+    const std::string above[] = {"", "a.", "b.c.", "x.y."};
+    const std::string owner = above[choose() % 4] + "n" + std::to_string(choose() % 6) + ".f.";
+    const RRType type = choose() % 6 == 0 ? RRType::ns : RRType::a;
+    RRsetChange change = put(owner + (type == RRType::ns ? " 60 NS ns1.f." : " 60 A 192.0.2.1"));
+    if (choose() % 2 == 0) change.after.reset();
+    std::vector<RRsetChange> changes;
+    if (change.after || version->find(change.owner, type)) changes.push_back(change);
+    if (choose() % 15 == 0) change_mind(*version, choose() % 2 == 0 ? Denial::nsec : Denial::nsec3);
+    std::vector<Name> portion;
+    if (choose() % 2 == 0) portion = signer_.take_due(*version, kNow, 1 + choose() % 3);
+    version = step(version, changes, kNow, portion);
+    expect_counting_chain(*version);
+  }
+  for (const Denial denial : {Denial::nsec3, Denial::nsec}) {
+    change_mind(*version, denial);
+    version = sign_all(version, kNow, 2);
+    EXPECT_EQ(count(*version, denial == Denial::nsec ? RRType::nsec3 : RRType::nsec), 0u);
+    expect_verified(*version);
+  }
+}
+
+// An authority beside this one that was not told of the change drops what it touches.
+TEST_F(SignerTest, AChainWithAGapIsMendedBeforeItCounts) {
+  Version version = signed_zone();
+  Signer other = signer_;
+  change_mind(*version, Denial::nsec3);
+  while (signer_.progress().done < signer_.progress().total)
+    version = step(version, {}, kNow, signer_.take_due(*version, kNow, 1));
+  std::swap(signer_, other);
+  version = step(version, {put("gap.f. 60 A 192.0.2.1"), put("ns1.f. 60 TXT x")});
+  std::swap(signer_, other);
+  while (signer_.has_backlog()) {
+    version = step(version, {}, kNow, signer_.take_due(*version, kNow, 1));
+    expect_counting_chain(*version);
+  }
+  expect_verified(*version);
+}
+
+TEST_F(SignerTest, AChainOfAnotherKindIsNotTakenOver) {
+  const Version version = signed_zone();
+  EXPECT_TRUE(Signer::can_take_over(*version));
+  EXPECT_FALSE(Signer::can_take_over(*step(version, {put("f. 0 NSEC3PARAM 1 0 0 AABB")})));
 }
 
 TEST_F(SignerTest, AChangeCostsItsOwnSignaturesOnly) {

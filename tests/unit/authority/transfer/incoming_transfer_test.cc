@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "authority/transfer/received_changes.h"
 #include "authority/transfer/stream_signature.h"
 #include "authority/transfer/stream_verifier.h"
@@ -70,6 +72,21 @@ TEST(IncomingTransfer, AWholeZoneInAnyNumberOfMessages) {
     EXPECT_EQ(followed.version->serial(), 5u);
     EXPECT_EQ(followed.version->rrset_count(), 5u);
   }
+}
+
+TEST(IncomingTransfer, RecordsMayBeTakenAsTheyCome) {
+  const auto records = whole(5, {"a.f. 60 IN TXT x", "b.f. 60 IN TXT y"});
+  IncomingTransfer transfer(zone(), kId, std::nullopt);
+  std::vector<wire::RRType> types;
+  for (std::size_t at = 0; at < records.size(); ++at) {
+    EXPECT_EQ(transfer.take(message({records[at]}), 100).value(), at + 1 == records.size());
+    const auto taken = transfer.take_records();
+    EXPECT_LE(taken.size(), 2u);  // the SOA comes with what follows it
+    for (const wire::Record& one : taken) types.push_back(one.type);
+  }
+  ASSERT_EQ(types.size(), records.size() - 1);
+  EXPECT_EQ(std::ranges::count(types, RRType::soa), 1);
+  EXPECT_EQ(types.front(), RRType::soa);
 }
 
 TEST(IncomingTransfer, WhatDoesNotBelongToTheZoneIsRefused) {

@@ -15,15 +15,18 @@
 namespace mutua::test {
 namespace {
 
+using authority::KeyDuty;
 using authority::KeyKeeper;
+using authority::KeyLayout;
 using authority::KeyRecord;
+using authority::KeyRole;
 using authority::KeyStore;
 using std::chrono::hours;
 using std::chrono::minutes;
 using wire::RRType;
 
 constexpr minutes kStep(10);
-const authority::RollRules kRules{hours(24), hours(1), hours(24 * 30)};
+const authority::RollRules kRules{hours(24), hours(1), hours(24 * 30), hours(24 * 9)};
 
 using Tags = std::set<std::uint16_t>;
 
@@ -45,8 +48,8 @@ class KeyRollTest : public WriterTest {
   // As after kill -9: nothing is left but the store, the folder and the clock.
   void start() {
     writer_.reset();
-    auto keys = KeyKeeper::create(folder_.path() / "keys", name(kZone), trust::Algorithm::ed25519,
-                                  kRules, clock_);
+    auto keys = KeyKeeper::create(folder_.path() / "keys", name(kZone),
+                                  {trust::Algorithm::ed25519, layout_}, kRules, clock_);
     ASSERT_TRUE(keys.ok()) << keys.error().message();
     keeper_.emplace(*std::move(keys));
     authority::WriterConfig config;
@@ -58,7 +61,13 @@ class KeyRollTest : public WriterTest {
   }
 
   KeyStore open_store() { return KeyStore::open(folder_.path() / "keys", name(kZone)).value(); }
-  std::uint16_t active() { return authority::active_key(open_store().records())->tag; }
+  std::uint16_t active(KeyDuty duty = KeyDuty::parent) {
+    return authority::active_key(open_store().records(), duty)->tag;
+  }
+  std::uint16_t roll(KeyRole role) {
+    return open_store().generate(role, clock_.wall_now()).value().tag;
+  }
+  bool is_rolling() { return authority::is_rolling(open_store().records()); }
 
   Said look() {
     Said said{clock_.wall_now(), parent_ds_, {}, {}, {}};
@@ -120,6 +129,19 @@ class KeyRollTest : public WriterTest {
           EXPECT_TRUE(keys.contains(signer)) << "a cached signature of an unknown key";
   }
 
+  // To the end of what is under way, but for so many days at most.
+  void go_on(int days, bool crash = true) {
+    for (int i = 0; i < 6 * 24 * days && is_rolling(); ++i) {
+      step();
+      expect_every_cache_validates();
+      if (!crash) continue;
+      start();
+      expect_every_cache_validates();
+    }
+    EXPECT_FALSE(is_rolling());
+    step();
+  }
+
   const KeyRecord& record(std::uint16_t tag) {
     records_ = open_store().records();
     for (const KeyRecord& one : records_)
@@ -129,6 +151,7 @@ class KeyRollTest : public WriterTest {
   }
 
   TemporaryFolder folder_;
+  KeyLayout layout_ = KeyLayout::csk;
   std::optional<KeyKeeper> keeper_;
   Tags parent_ds_;
   std::optional<WallTime> parent_due_;
@@ -136,23 +159,22 @@ class KeyRollTest : public WriterTest {
   std::vector<KeyRecord> records_;
 };
 
+// A KSK and a ZSK from the start.
+class SplitKeyRollTest : public KeyRollTest {
+ protected:
+  SplitKeyRollTest() { layout_ = KeyLayout::split; }
+};
+
 TEST_F(KeyRollTest, ByCommandWithACrashAtEveryStep) {
   for (int i = 0; i < 20; ++i) step();
   const std::uint16_t old = active();
-  const std::uint16_t next =
-      open_store().generate(trust::Algorithm::ed25519, clock_.wall_now())->tag;
-  EXPECT_FALSE(open_store().generate(trust::Algorithm::ed25519, clock_.wall_now()).ok());
-  for (int i = 0; i < 6 * 24 * 4 && authority::is_rolling(open_store().records()); ++i) {
-    step();
-    expect_every_cache_validates();
-    start();
-    expect_every_cache_validates();
-  }
+  const std::uint16_t next = roll(KeyRole::csk);
+  EXPECT_FALSE(open_store().generate(KeyRole::csk, clock_.wall_now()).ok());
+  go_on(4);
   EXPECT_TRUE(record(old).removed);
   EXPECT_EQ(active(), next);
   EXPECT_GE(*record(next).active, *record(next).published + hours(2));
   EXPECT_GE(*record(old).removed, *record(next).ds_seen + hours(25));
-  step();
   EXPECT_EQ(look().keys, Tags{next});
   EXPECT_EQ(look().data_signed_by, Tags{next});
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "keys" / record(old).file));
@@ -176,7 +198,8 @@ TEST_F(KeyRollTest, BySchedule) {
   // Renewals of signatures fall into it, too.
   for (int i = 0; i < 6 * 24 * 70; ++i) {
     step();
-    if (i % 7 == 0) expect_every_cache_validates();
+    if (i % 7 != 0) continue;
+    expect_every_cache_validates();
     seen.insert(active());
   }
   EXPECT_EQ(seen.size(), 3u);
@@ -185,7 +208,7 @@ TEST_F(KeyRollTest, BySchedule) {
 
 TEST_F(KeyRollTest, NothingIsRemovedBeforeTheZoneAboveFollows) {
   const std::uint16_t old = active();
-  ASSERT_TRUE(open_store().generate(trust::Algorithm::ed25519, clock_.wall_now()).ok());
+  roll(KeyRole::csk);
   for (int i = 0; i < 6 * 24 * 10; ++i) {
     clock_.advance(kStep);
     writer_->process_now();
@@ -198,8 +221,7 @@ TEST_F(KeyRollTest, NothingIsRemovedBeforeTheZoneAboveFollows) {
 TEST_F(KeyRollTest, AKeyThatBecameKnownGoesAtOnce) {
   const std::uint16_t old = active();
   EXPECT_FALSE(open_store().retire_now(old, clock_.wall_now()).ok());  // the only one
-  const std::uint16_t next =
-      open_store().generate(trust::Algorithm::ed25519, clock_.wall_now())->tag;
+  const std::uint16_t next = roll(KeyRole::csk);
   ASSERT_TRUE(open_store().retire_now(old, clock_.wall_now()).ok());
   for (int i = 0; i < 3; ++i) step();
   EXPECT_EQ(look().keys, Tags{next});
@@ -208,7 +230,7 @@ TEST_F(KeyRollTest, AKeyThatBecameKnownGoesAtOnce) {
 }
 
 TEST_F(KeyRollTest, UpdatesInTheMidstAreSignedByWhoeverIsActive) {
-  ASSERT_TRUE(open_store().generate(trust::Algorithm::ed25519, clock_.wall_now()).ok());
+  roll(KeyRole::csk);
   for (int i = 0; i < 6 * 24 * 2; ++i) {
     UpdateBuilder update(kZone);
     update.remove_name("n" + std::to_string(i % 7) + "." + kZone);
@@ -217,6 +239,95 @@ TEST_F(KeyRollTest, UpdatesInTheMidstAreSignedByWhoeverIsActive) {
     step();
     expect_every_cache_validates();
   }
+}
+
+TEST_F(SplitKeyRollTest, AZskIsPublishedBeforeItSignsAndAsksNobodyAbove) {
+  for (int i = 0; i < 20; ++i) step();
+  const std::uint16_t ksk = active(), old = active(KeyDuty::data);
+  const std::uint16_t next = roll(KeyRole::zsk);
+  const Tags above = parent_ds_;
+  go_on(1);
+  EXPECT_EQ(parent_ds_, above);
+  EXPECT_EQ(active(), ksk);
+  EXPECT_GE(*record(next).active, *record(next).published + hours(2));
+  EXPECT_GE(*record(old).removed, *record(old).retired + hours(2));
+  EXPECT_EQ(look().keys, (Tags{ksk, next}));
+  EXPECT_EQ(look().keys_signed_by, Tags{ksk});
+  EXPECT_EQ(look().data_signed_by, Tags{next});
+}
+
+TEST_F(SplitKeyRollTest, AKskIsRolledWithoutTouchingTheData) {
+  for (int i = 0; i < 20; ++i) step();
+  const std::uint16_t old = active(), zsk = active(KeyDuty::data);
+  const std::uint16_t next = roll(KeyRole::ksk);
+  for (int i = 0; i < 2; ++i) step();
+  EXPECT_EQ(look().keys_signed_by, (Tags{old, next}));
+  go_on(4);
+  EXPECT_EQ(parent_ds_, Tags{next});
+  EXPECT_GE(*record(next).active, *record(next).published + hours(2));
+  EXPECT_GE(*record(old).removed, *record(next).ds_seen + hours(25));
+  EXPECT_EQ(look().keys, (Tags{zsk, next}));
+  EXPECT_EQ(look().keys_signed_by, Tags{next});
+  for (const Said& said : history_) EXPECT_EQ(said.data_signed_by, Tags{zsk});
+}
+
+TEST_F(SplitKeyRollTest, BothAtOnceAreTwoRollOvers) {
+  for (int i = 0; i < 20; ++i) step();
+  const std::uint16_t ksk = roll(KeyRole::ksk), zsk = roll(KeyRole::zsk);
+  go_on(4);
+  EXPECT_EQ(look().keys, (Tags{ksk, zsk}));
+  EXPECT_EQ(active(), ksk);
+  EXPECT_EQ(active(KeyDuty::data), zsk);
+}
+
+TEST_F(SplitKeyRollTest, BySchedule) {
+  const std::uint16_t ksk = active(), zsk = active(KeyDuty::data);
+  std::set<std::uint16_t> ksks, zsks;
+  for (int i = 0; i < 6 * 24 * 35; ++i) {
+    step();
+    if (i % 7 != 0) continue;
+    expect_every_cache_validates();
+    ksks.insert(active());
+    zsks.insert(active(KeyDuty::data));
+  }
+  EXPECT_EQ(ksks.size(), 2u);
+  EXPECT_EQ(zsks.size(), 4u);
+  EXPECT_TRUE(record(ksk).removed);
+  EXPECT_TRUE(record(zsk).removed);
+}
+
+// Another configuration is a roll-over, too; a change of mind waits for its end.
+TEST_F(KeyRollTest, FromOneKeyToTwoAndBack) {
+  for (int i = 0; i < 20; ++i) step();
+  const std::uint16_t csk = active();
+  layout_ = KeyLayout::split;
+  start();
+  for (int i = 0; i < 2; ++i) step();
+  EXPECT_EQ(look().keys.size(), 3u);
+  layout_ = KeyLayout::csk;
+  start();
+  for (int i = 0; i < 2; ++i) step();
+  EXPECT_EQ(look().keys.size(), 3u);
+  layout_ = KeyLayout::split;
+  start();
+  go_on(4);
+  EXPECT_TRUE(record(csk).removed);
+  const std::uint16_t ksk = active(), zsk = active(KeyDuty::data);
+  EXPECT_EQ(record(ksk).role, KeyRole::ksk);
+  EXPECT_EQ(record(zsk).role, KeyRole::zsk);
+  EXPECT_EQ(look().keys, (Tags{ksk, zsk}));
+  EXPECT_EQ(look().keys_signed_by, Tags{ksk});
+  EXPECT_EQ(look().data_signed_by, Tags{zsk});
+  EXPECT_EQ(parent_ds_, Tags{ksk});
+
+  layout_ = KeyLayout::csk;
+  start();
+  step();
+  go_on(4);
+  EXPECT_EQ(record(active()).role, KeyRole::csk);
+  EXPECT_EQ(look().keys, Tags{active()});
+  EXPECT_EQ(look().data_signed_by, Tags{active()});
+  EXPECT_TRUE(record(zsk).removed);
 }
 
 }  // namespace

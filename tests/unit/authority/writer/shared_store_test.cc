@@ -34,10 +34,8 @@ class SharedStore : public WriterTest {
     authority::WriterConfig config;
     config.tsig_keys.push_back({name("operator"), "hmac-sha256", kSecret});
     config.federation = federation_;
-    config.keys =
-        &keepers_.emplace_back(authority::KeyKeeper::create(folder_.path() / "keys", name(kZone),
-                                                            trust::Algorithm::ed25519, {}, clock_)
-                                   .value());
+    config.keys = &keepers_.emplace_back(
+        authority::KeyKeeper::create(folder_.path() / "keys", name(kZone), {}, {}, clock_).value());
     return authority::Writer::create(store, std::move(config), clock_).value();
   }
 
@@ -239,7 +237,7 @@ TEST_F(SharedStore, BothFollowARollOverAndNeitherUndoesIt) {
   };
   EXPECT_EQ(tags(*writer_).size(), 1u);
   auto store = authority::KeyStore::open(folder_.path() / "keys", name(kZone)).value();
-  ASSERT_TRUE(store.generate(trust::Algorithm::ed25519, clock_.wall_now()).ok());
+  ASSERT_TRUE(store.generate(authority::KeyRole::csk, clock_.wall_now()).ok());
   for (int i = 0; i < 6 * 5; ++i) {
     clock_.advance(std::chrono::minutes(10));
     ASSERT_EQ(add("a" + std::to_string(i) + ".fed.test. 60 IN A 192.0.2.1").rcode, Rcode::noerror);
