@@ -7,6 +7,7 @@
 
 #include "base/durable_file.h"
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "control/control.h"
 #include "resolver/authorities/authorities.h"
 #include "resolver/authorities/zone_client.h"
@@ -221,8 +222,10 @@ Result<void> run(const ResolverConfig& config) {
   if (routes_in_kernel) TRY(routes_in_kernel->begin());
   std::puts("ready");
   std::fflush(stdout);
+  notify_manager("READY=1");
   loop->run();
 
+  notify_manager("STOPPING=1");
   // Those who may still call into the rest go first.
   control.reset();
   relay->stop();

@@ -41,7 +41,7 @@ Before=nss-lookup.target
 Wants=nss-lookup.target
 
 [Service]
-Type=exec
+Type=notify
 ExecStart=)" +
          (programs / "mutua-resolver").string() +
          R"( --config /etc/mutua/resolver.conf
