@@ -179,7 +179,7 @@ Result<void> run(const ResolverConfig& config) {
 
   std::optional<NameList> list;
   if (config.lookaside == Lookaside::listed && !mirror)
-    list.emplace(config.zone, config.authorities);
+    list.emplace(config.zone, config.authorities, config.stale, boot_clock());
   Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
                       ask_zone, boot_clock());
   HealthTable health(kKnownPeers);
