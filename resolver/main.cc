@@ -85,6 +85,7 @@ Result<std::unique_ptr<Mirror>> make_mirror(const ResolverConfig& config) {
   if (!config.mirror) return std::unique_ptr<Mirror>();
   MirrorSettings settings{config.trust_anchors, config.authorities,
                           config.state / (key_of(config.zone) + ".mirror")};
+  settings.transfer_key = config.transfer_key;
   settings.refresh = config.mirror_refresh;
   settings.stale_for = config.stale;
   return Mirror::create(std::move(settings), boot_clock());
@@ -179,7 +180,7 @@ Result<void> run(const ResolverConfig& config) {
 
   std::optional<NameList> list;
   if (config.lookaside == Lookaside::listed && !mirror)
-    list.emplace(config.zone, config.authorities, config.stale, boot_clock());
+    list.emplace(config.zone, config.authorities, config.transfer_key, config.stale, boot_clock());
   Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
                       ask_zone, boot_clock());
   HealthTable health(kKnownPeers);

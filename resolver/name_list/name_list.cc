@@ -29,9 +29,11 @@ std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::N
 }
 
 NameList::NameList(wire::Name zone, std::vector<SocketAddress> authorities,
-                   std::chrono::seconds stale_for, const Clock& clock)
+                   std::optional<wire::TsigKey> transfer_key, std::chrono::seconds stale_for,
+                   const Clock& clock)
     : zone_(std::move(zone)),
       authorities_(std::move(authorities)),
+      transfer_key_(std::move(transfer_key)),
       stale_for_(stale_for),
       clock_(clock),
       tried_at_(clock.steady_now()),
@@ -64,10 +66,11 @@ void NameList::fetch() {
   std::string cause;
   for (const SocketAddress& authority : authorities_) {
     auto names = std::make_shared<LookasideNames>();
-    const auto done = transfer_zone(authority, zone_, kPatience, [&](const wire::Record& record) {
+    const auto take = [&](const wire::Record& record) {
       if (names->size() >= kMostNames) return;
       if (const auto name = looked_aside(record, zone_)) names->insert(name->lowered().to_text());
-    });
+    };
+    const auto done = transfer_zone(authority, zone_, kPatience, transfer_key_, clock_, take);
     const std::lock_guard lock(mutex_);
     if (done) {
       names_ = std::move(names);

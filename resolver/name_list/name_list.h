@@ -14,6 +14,7 @@
 #include "base/socket_address.h"
 #include "wire/message.h"
 #include "wire/name.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::resolver {
 
@@ -33,7 +34,8 @@ std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::N
 class NameList {
  public:
   // `clock` counts the time asleep, and outlives the list.
-  NameList(wire::Name zone, std::vector<SocketAddress> authorities, std::chrono::seconds stale_for,
+  NameList(wire::Name zone, std::vector<SocketAddress> authorities,
+           std::optional<wire::TsigKey> transfer_key, std::chrono::seconds stale_for,
            const Clock& clock);
   ~NameList();  // waits for a transfer under way, 10 s at most
 
@@ -46,6 +48,7 @@ class NameList {
 
   const wire::Name zone_;
   const std::vector<SocketAddress> authorities_;
+  const std::optional<wire::TsigKey> transfer_key_;
   const std::chrono::seconds stale_for_;
   const Clock& clock_;
   mutable std::mutex mutex_;  // guards the rest
