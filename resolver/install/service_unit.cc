@@ -39,6 +39,8 @@ Documentation=man:mutua-resolver(8)
 After=network.target
 Before=nss-lookup.target
 Wants=nss-lookup.target
+# It comes back however often it ends.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify

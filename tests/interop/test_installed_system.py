@@ -192,6 +192,15 @@ def test_the_authority_reloads_and_is_started_by_the_question(machine):
     machine.run("systemctl is-active mutua-authority")
 
 
+def test_who_is_killed_comes_back_however_often(machine):
+    machine.run("systemctl kill -s KILL " + " ".join(DAEMONS))
+    for name in DAEMONS:
+        machine.run(f"""timeout 60 sh -c 'until [ "$(systemctl show {name} -P NRestarts)" = 1 ] &&
+                                                systemctl -q is-active {name}; do sleep 0.1; done'""")
+        assert machine.run(f"systemctl show {name} -P StartLimitIntervalUSec").strip() == "0"
+    serves(machine)
+
+
 def test_a_peer_in_its_sandbox_runs_and_limits_machines(machine):
     if "MUTUA_KERNEL" not in os.environ:
         pytest.skip("NOT RUN: MUTUA_KERNEL names no kernel for machines")

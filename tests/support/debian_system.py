@@ -98,7 +98,12 @@ def _make(folder):
             pass
     except OSError as problem:
         raise Unavailable(f"{ARCHIVE}: {problem}") from problem
-    run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root, ARCHIVE, timeout=1200)
+    try:
+        run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root, ARCHIVE, timeout=1200)
+    except RuntimeError as problem:
+        if "noexec or nodev" in str(problem):
+            raise Unavailable("debootstrap may make no devices here") from problem
+        raise
     _add_kernel(folder, root)
     for line in ("rm -rf /var/cache/apt/* /var/lib/apt/lists/*", "passwd -d root > /dev/null",
                  "systemctl -q enable systemd-networkd",
