@@ -17,7 +17,7 @@ constexpr std::size_t kSparing = 16 * 1024;
 
 // One for each thread, empty between two calls: it is large enough for few system calls, and small
 // enough for a processor's own cache.
-thread_local std::array<std::uint8_t, 128 * 1024> buffer;
+thread_local std::array<std::uint8_t, 256 * 1024> buffer;
 
 // Sends until all has gone or `to` takes no more; how many have gone, or nothing where it failed.
 std::optional<std::size_t> send_some(Stream& to, BytesView octets) {

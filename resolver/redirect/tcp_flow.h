@@ -35,7 +35,7 @@ struct Stream {
 
 // One direction of a relayed connection: `from` -> a buffer of the thread's -> `to`. At the end of
 // `from` the write side of `to` is shut down (half-close). Nothing is read while `to` takes nothing,
-// so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 128 KiB, or
+// so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 256 KiB, or
 // 16 KiB once the budget is spent.
 //
 // Octets are copied, not spliced: a buffer that stays in the processor's cache costs the relay
