@@ -10,8 +10,7 @@
 
 #include "authority/store/open_store.h"
 #include "base/durable_file.h"
-#include "base/encoding.h"
-#include "trust/mac.h"
+#include "zone_transfer/key_file.h"
 
 namespace mutua::authority {
 namespace {
@@ -30,23 +29,6 @@ Result<std::vector<SocketAddress>> read_addresses(Config& file, std::string_view
     addresses.push_back(*address);
   }
   return addresses;
-}
-
-// "<name> <algorithm> <path of a file with the base64 secret>"
-Result<TsigKey> read_tsig_key(const std::string& text) {
-  std::istringstream words(text);
-  std::string name, algorithm, path, more;
-  words >> name >> algorithm >> path;
-  if (path.empty() || words >> more) return Error("expected: name algorithm path");
-  if (!trust::is_mac_algorithm(algorithm)) return Error("unknown algorithm: " + algorithm);
-  TsigKey key;
-  key.name = TRY(wire::Name::parse(name));
-  key.algorithm = algorithm;
-  const Bytes content = TRY(read_file(path, kLargestSecretFile));
-  auto secret = base64_decode(as_text(content));
-  if (!secret || secret->empty()) return Error(path + ": not a base64 secret");
-  key.secret = *std::move(secret);
-  return key;
 }
 
 Result<void> read_tls(Config& file, ServerConfig& config) {
@@ -134,7 +116,7 @@ Result<void> read_unknown_names(Config& file, AuthorityConfig& config) {
 Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) {
   std::vector<TsigKey> keys;
   for (const std::string& text : file.list(key)) {
-    auto read = read_tsig_key(text);
+    auto read = zone_transfer::read_tsig_key(text);
     if (!read) return file.error_at(key, read.error().message());
     keys.push_back(*std::move(read));
   }

@@ -20,6 +20,7 @@
 #include "authority/transfer/zone_list.h"
 #include "authority/zone_source.h"
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "control/control.h"
 
 namespace mutua::authority {

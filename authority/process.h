@@ -2,7 +2,6 @@
 
 #include <csignal>
 #include <cstddef>
-#include <string_view>
 
 #include "authority/server/server.h"
 #include "authority/zone/zone_version.h"
@@ -22,9 +21,6 @@ Result<void> raise_descriptor_limit(std::size_t connections);
 
 // Gives back what the start needed and the zone does not.
 void release_unused_memory();
-
-// Tells the service manager (sd_notify(3)): "READY=1", "STOPPING=1". Nothing where there is none.
-void notify_manager(std::string_view state);
 
 // "ready udp+tcp ADDRESS:PORT" on standard output for each listen address, "ready tls ADDRESS:PORT"
 // for each of TLS.

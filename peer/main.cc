@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "control/control.h"
 #include "peer/config.h"
 #include "peer/supervisor/commands.h"
@@ -76,9 +77,11 @@ Result<void> run(const PeerConfig& config) {
       TRY(control::Server::create(config.control_socket, 0600, make_command_handler(*supervisor)));
   std::printf("ready %s exchange %u\n", supervisor->peer().c_str(), supervisor->exchange_port());
   std::fflush(stdout);
+  notify_manager("READY=1");
   int signal_number = 0;
   sigwait(&end_signals, &signal_number);
   log::info("peer.ends", {{"signal", signal_number}});
+  notify_manager("STOPPING=1");
   supervisor->begin_shutdown();
   control.reset();
   supervisor->shut_down();

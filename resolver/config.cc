@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/durable_file.h"
+#include "zone_transfer/key_file.h"
 
 namespace mutua::resolver {
 namespace {
@@ -90,6 +91,11 @@ Result<ResolverConfig> read_resolver_config(Config file, std::string_view resolv
     config.lookaside = Lookaside::listed;
   } else if (lookaside != "no") {
     return file.error_at("lookaside", "expected no, listed or yes");
+  }
+  if (const std::string key = TRY(file.text("transfer_key", "")); !key.empty()) {
+    auto read = zone_transfer::read_tsig_key(key);
+    if (!read) return file.error_at("transfer_key", read.error().message());
+    config.transfer_key = *std::move(read);
   }
   config.authorities = TRY(addresses(file, "authority"));
   config.upstreams = TRY(addresses(file, "upstream"));

@@ -9,6 +9,7 @@
 #include "resolver/redirect/ipv6_prefix.h"
 #include "resolver/validation/trust_anchors.h"
 #include "wire/name.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::resolver {
 
@@ -31,7 +32,8 @@ struct ResolverConfig {
   Ipv4Range pool;
   std::optional<Ipv6Prefix> pool6;
   RedirectMode redirect = RedirectMode::automatic;
-  std::filesystem::path cgroup;  // of the kernel's redirect; empty: the root of all
+  std::filesystem::path cgroup;               // of the kernel's redirect; empty: the root of all
+  std::optional<wire::TsigKey> transfer_key;  // of mirror and list
   // A whole copy of the zone, kept below `state`.
   bool mirror = false;
   std::filesystem::path state;

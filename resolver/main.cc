@@ -7,6 +7,7 @@
 
 #include "base/durable_file.h"
 #include "base/log.h"
+#include "base/service_manager.h"
 #include "control/control.h"
 #include "resolver/authorities/authorities.h"
 #include "resolver/authorities/zone_client.h"
@@ -84,6 +85,7 @@ Result<std::unique_ptr<Mirror>> make_mirror(const ResolverConfig& config) {
   if (!config.mirror) return std::unique_ptr<Mirror>();
   MirrorSettings settings{config.trust_anchors, config.authorities,
                           config.state / (key_of(config.zone) + ".mirror")};
+  settings.transfer_key = config.transfer_key;
   settings.refresh = config.mirror_refresh;
   settings.stale_for = config.stale;
   return Mirror::create(std::move(settings), boot_clock());
@@ -178,7 +180,7 @@ Result<void> run(const ResolverConfig& config) {
 
   std::optional<NameList> list;
   if (config.lookaside == Lookaside::listed && !mirror)
-    list.emplace(config.zone, config.authorities);
+    list.emplace(config.zone, config.authorities, config.transfer_key, config.stale, boot_clock());
   Discovery discovery(discovery_settings(config, list ? &*list : nullptr, mirror.get(), *loop),
                       ask_zone, boot_clock());
   HealthTable health(kKnownPeers);
@@ -221,8 +223,10 @@ Result<void> run(const ResolverConfig& config) {
   if (routes_in_kernel) TRY(routes_in_kernel->begin());
   std::puts("ready");
   std::fflush(stdout);
+  notify_manager("READY=1");
   loop->run();
 
+  notify_manager("STOPPING=1");
   // Those who may still call into the rest go first.
   control.reset();
   relay->stop();

@@ -18,7 +18,7 @@ ARROWS = {
     "lib/trust": ["lib/base"],
     "lib/dnssec": ["lib/wire", "lib/trust"],
     "lib/stub_client": ["lib/base", "lib/wire"],
-    "lib/zone_transfer": ["lib/wire"],
+    "lib/zone_transfer": ["lib/wire", "lib/trust"],
     "lib/upstream": ["lib/base"],
     "lib/control": ["lib/base"],
     "lib/local_protocol": [],

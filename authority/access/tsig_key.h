@@ -1,17 +1,10 @@
 #pragma once
 
-#include <string>
-
-#include "base/bytes.h"
-#include "wire/name.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::authority {
 
-// A secret that the operator shares with the authority (RFC 8945).
-struct TsigKey {
-  wire::Name name;
-  std::string algorithm;  // "hmac-sha256", as trust::hmac takes it, without a final dot
-  Bytes secret;           // raw octets, not base64
-};
+// A secret that an operator, a secondary or a primary shares with the authority.
+using wire::TsigKey;
 
 }  // namespace mutua::authority

@@ -14,12 +14,12 @@
 #include "authority/access/tsig_check.h"
 #include "authority/transfer/received_changes.h"
 #include "authority/transfer/stream_signature.h"
-#include "authority/transfer/stream_verifier.h"
 #include "base/log.h"
 #include "base/replaceable.h"
 #include "base/unique_fd.h"
 #include "stub_client/dns_stream.h"
 #include "trust/random.h"
+#include "zone_transfer/stream_verifier.h"
 
 namespace mutua::authority {
 namespace {
@@ -30,6 +30,7 @@ using stub_client::DnsStream;
 using wire::RRType;
 using zone_transfer::IncomingTransfer;
 using zone_transfer::Received;
+using zone_transfer::StreamVerifier;
 using zone_transfer::UpToDate;
 using zone_transfer::WholeZone;
 

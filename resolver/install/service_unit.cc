@@ -39,9 +39,11 @@ Documentation=man:mutua-resolver(8)
 After=network.target
 Before=nss-lookup.target
 Wants=nss-lookup.target
+# It comes back however often it ends.
+StartLimitIntervalSec=0
 
 [Service]
-Type=exec
+Type=notify
 ExecStart=)" +
          (programs / "mutua-resolver").string() +
          R"( --config /etc/mutua/resolver.conf

@@ -21,6 +21,7 @@
 #include "stub_client/dns_stream.h"
 #include "trust/random.h"
 #include "wire/rdata.h"
+#include "zone_transfer/stream_verifier.h"
 
 namespace mutua::resolver {
 namespace {
@@ -32,6 +33,7 @@ using wire::RRType;
 using zone_transfer::Differences;
 using zone_transfer::IncomingTransfer;
 using zone_transfer::Received;
+using zone_transfer::StreamVerifier;
 using zone_transfer::UpToDate;
 using zone_transfer::WholeZone;
 
@@ -281,14 +283,18 @@ Result<Received> TransferredMirror::fetch(const SocketAddress& authority, const 
   const auto deadline = [&] {
     return std::min<SteadyTime>(end, std::chrono::steady_clock::now() + settings_.message_patience);
   };
-  TRY(stream.send(request.to_wire(), deadline()));
+  StreamVerifier verifier(settings_.transfer_key);
+  const Bytes signed_request = TRY(verifier.sign_request(request.to_wire(), clock_.wall_now()));
+  TRY(stream.send(signed_request, deadline()));
   IncomingTransfer transfer(zone_, request.header.id,
                             have ? std::optional(have->serial()) : std::nullopt, settings_.limits);
   for (bool is_last = false; !is_last;) {
     const Bytes octets = TRY(stream.receive(deadline()));
     const wire::Message message = TRY(wire::parse(octets));
+    TRY(verifier.check(octets, message, clock_.wall_now()));
     is_last = TRY(transfer.take(message, octets.size()));
   }
+  TRY(verifier.finish());
   return transfer.finish();
 }
 

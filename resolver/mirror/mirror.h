@@ -13,6 +13,7 @@
 #include "resolver/mirror/mirror_proof.h"
 #include "resolver/validation/trust_anchors.h"
 #include "wire/message.h"
+#include "wire/tsig_key.h"
 #include "zone_transfer/incoming_transfer.h"
 
 namespace mutua::resolver {
@@ -21,6 +22,8 @@ struct MirrorSettings {
   TrustAnchors anchors;                    // not empty; they name the zone
   std::vector<SocketAddress> authorities;  // at least one; each must allow transfers
   std::filesystem::path file;
+  // Signs the requests; their answers must be signed, too.
+  std::optional<wire::TsigKey> transfer_key{};
   // How often a newer serial is looked for. The SOA's refresh counts where it is less.
   std::chrono::seconds refresh{10};
   // How long the zone is used after the last word of an authority about it.

@@ -7,8 +7,8 @@ namespace mutua::resolver {
 namespace {
 
 constexpr std::chrono::seconds kRefresh{60}, kRetry{5};
-constexpr std::chrono::hours kUseless{24};
 constexpr std::chrono::milliseconds kPatience{10'000};
+constexpr auto kOverdue = kRefresh + 2 * kPatience;  // no attempt has been made for so long
 constexpr std::size_t kMostNames = 4'000'000;
 
 }  // namespace
@@ -28,8 +28,16 @@ std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::N
   return name ? std::optional(*name) : std::nullopt;
 }
 
-NameList::NameList(wire::Name zone, std::vector<SocketAddress> authorities)
-    : zone_(std::move(zone)), authorities_(std::move(authorities)), thread_([this] { run(); }) {}
+NameList::NameList(wire::Name zone, std::vector<SocketAddress> authorities,
+                   std::optional<wire::TsigKey> transfer_key, std::chrono::seconds stale_for,
+                   const Clock& clock)
+    : zone_(std::move(zone)),
+      authorities_(std::move(authorities)),
+      transfer_key_(std::move(transfer_key)),
+      stale_for_(stale_for),
+      clock_(clock),
+      tried_at_(clock.steady_now()),
+      thread_([this] { run(); }) {}
 
 NameList::~NameList() {
   {
@@ -44,9 +52,13 @@ void NameList::run() {
   for (;;) {
     fetch();
     std::unique_lock lock(mutex_);
-    const auto age = std::chrono::steady_clock::now() - fetched_at_;
+    const auto age = clock_.steady_now() - fetched_at_;
     const auto pause = names_ && age < kRefresh ? kRefresh : kRetry;
-    if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+    // The pause itself stands still while the machine sleeps.
+    wake_.wait_for(lock, pause, [this] { return stopping_ || overdue_; });
+    if (stopping_) return;
+    overdue_ = false;
+    tried_at_ = clock_.steady_now();
   }
 }
 
@@ -54,14 +66,15 @@ void NameList::fetch() {
   std::string cause;
   for (const SocketAddress& authority : authorities_) {
     auto names = std::make_shared<LookasideNames>();
-    const auto done = transfer_zone(authority, zone_, kPatience, [&](const wire::Record& record) {
+    const auto take = [&](const wire::Record& record) {
       if (names->size() >= kMostNames) return;
       if (const auto name = looked_aside(record, zone_)) names->insert(name->lowered().to_text());
-    });
+    };
+    const auto done = transfer_zone(authority, zone_, kPatience, transfer_key_, clock_, take);
     const std::lock_guard lock(mutex_);
     if (done) {
       names_ = std::move(names);
-      fetched_at_ = std::chrono::steady_clock::now();
+      fetched_at_ = clock_.steady_now();
       failure_logged_ = false;
       return;
     }
@@ -75,7 +88,12 @@ void NameList::fetch() {
 
 bool NameList::contains(const wire::Name& name) const {
   const std::lock_guard lock(mutex_);
-  if (!names_ || std::chrono::steady_clock::now() - fetched_at_ > kUseless) return false;
+  const SteadyTime now = clock_.steady_now();
+  if (now - tried_at_ > kOverdue && !overdue_) {
+    overdue_ = true;
+    wake_.notify_all();
+  }
+  if (!names_ || now - fetched_at_ > stale_for_) return false;
   return names_->contains(name.lowered().to_text());
 }
 

@@ -10,9 +10,11 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/socket_address.h"
 #include "wire/message.h"
 #include "wire/name.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::resolver {
 
@@ -27,11 +29,14 @@ std::optional<wire::Name> looked_aside(const wire::Record& record, const wire::N
 // Which names outside the zone the authority is worth asking about: a list that is fetched whole,
 // by a zone transfer, so that nobody is told which of all the world's names this machine looks up.
 // Fetched at the start and every minute, from the first authority that gives it, on a thread of its
-// own; while there is none, or none any more for a day, no name is listed. contains() is
-// thread-safe.
+// own; while there is none, or none any more for `stale_for`, no name is listed. contains() is
+// thread-safe. The first contains() after the machine was asleep has the list fetched at once.
 class NameList {
  public:
-  NameList(wire::Name zone, std::vector<SocketAddress> authorities);
+  // `clock` counts the time asleep, and outlives the list.
+  NameList(wire::Name zone, std::vector<SocketAddress> authorities,
+           std::optional<wire::TsigKey> transfer_key, std::chrono::seconds stale_for,
+           const Clock& clock);
   ~NameList();  // waits for a transfer under way, 10 s at most
 
   bool contains(const wire::Name& name) const;
@@ -43,11 +48,15 @@ class NameList {
 
   const wire::Name zone_;
   const std::vector<SocketAddress> authorities_;
+  const std::optional<wire::TsigKey> transfer_key_;
+  const std::chrono::seconds stale_for_;
+  const Clock& clock_;
   mutable std::mutex mutex_;  // guards the rest
-  std::condition_variable wake_;
+  mutable std::condition_variable wake_;
+  mutable bool overdue_ = false;
   bool stopping_ = false, failure_logged_ = false;
   std::shared_ptr<const LookasideNames> names_;
-  std::chrono::steady_clock::time_point fetched_at_{};
+  SteadyTime tried_at_{}, fetched_at_{};
   std::thread thread_;
 };
 

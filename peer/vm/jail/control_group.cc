@@ -126,17 +126,21 @@ ControlGroup ControlGroup::create() {
     const auto parent = groups.find(controller);
     return parent == groups.end() ? Home{} : Home{make_folder(parent->second), false};
   };
-  // A group of the second generation that has processes cannot hand controllers to children,
-  // unless it is the root; then the group beside ours serves.
+  // A group of the second generation that has processes cannot hand memory to children, unless it is
+  // the root; then the group beside ours serves. It could hand down the others, but a process has one
+  // group for all of them: memory, which comes first, decides.
+  fs::path parent_v2;
   const auto find_v2 = [&](const char* controller, const char* file) -> Home {
     const auto own = groups.find("");
     if (own == groups.end()) return {};
     for (const fs::path& parent : {own->second, own->second.parent_path()}) {
+      if (!parent_v2.empty() && parent != parent_v2) continue;
       if (!write_value(parent / "cgroup.subtree_control", '+' + std::string(controller)) &&
           !fs::exists(parent / name / file)) {
         continue;
       }
       if (const fs::path folder = make_folder(parent); fs::exists(folder / file)) {
+        parent_v2 = parent;
         return {folder, true};
       }
     }

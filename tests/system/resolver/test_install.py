@@ -109,6 +109,17 @@ def test_what_dhcp_has_written_meanwhile_stays(debian):
     assert not (debian / "etc/resolv.conf.before-mutua").exists()
 
 
+def test_a_second_install_takes_back_what_dhcp_has_written(debian):
+    resolv_conf = debian / "etc/resolv.conf"
+    assert mutua(debian, "install", "--stub", STUB)[0] == 0
+    resolv_conf.write_text("nameserver 192.0.2.77\n")
+    assert mutua(debian, "install", "--stub", STUB)[0] == 0
+    assert f"nameserver {STUB}\n" in resolv_conf.read_text()
+    assert (debian / "etc/resolv.conf.before-mutua").read_text() == "nameserver 192.0.2.77\n"
+    assert mutua(debian, "uninstall")[0] == 0
+    assert resolv_conf.read_text() == "nameserver 192.0.2.77\n", "the newer one of theirs"
+
+
 def test_the_units_settings_are_systemds(debian):
     assert mutua(debian, "install", "--unit")[0] == 0
     unit = debian / "etc/systemd/system/mutua-resolver.service"

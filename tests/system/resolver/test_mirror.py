@@ -19,12 +19,12 @@ NO_NAMES = ("nobody.fed.example", "apart.wild.fed.example", "peers.fed.example",
 SECRET = "c2VjcmV0IG9mIHRoZSBvcGVyYXRvciBvZiB0aGlzIHo="
 
 
-def start_signed(lab, *more):
+def start_signed(lab, *more, allowed="127.0.0.0/8"):
     secret = lab.folder / "secret"
     secret.write_text(SECRET + "\n")
     secret.chmod(0o600)
     authority = start_authority(lab, ZONE_FILE.format(ttl=1), f"dnssec_keys = {lab.folder}/keys",
-                                "transfer = 127.0.0.0/8", f"tsig_key = operator hmac-sha256 {secret}", *more)
+                                f"transfer = {allowed}", f"tsig_key = operator hmac-sha256 {secret}", *more)
     printed = subprocess.run([laboratory.programs() / "mutua-authority", "--config", lab.folder / "authority.conf",
                               "keys", "ds"], capture_output=True, text=True, check=True)
     return authority, printed.stdout.strip()
@@ -154,3 +154,40 @@ def test_who_checks_by_himself_behind_the_stub_is_given_the_proofs(lab, has_mirr
         for checking in ("+cdflag", "+nocdflag"):
             done = lab.run("delv", "@127.0.0.55", "-a", str(anchors), "+root=fed.example", checking, name, rdtype)
             assert wanted in done.stdout, f"{name} {rdtype}: {done.stdout}{done.stderr}"
+
+
+TRANSFER_SECRET = "c2VjcmV0IG9mIHRoZSBtaXJyb3JzIG9mIHRoaXMgbGFi"
+
+
+def transfer_key(lab, secret, file="mirrors.secret"):
+    path = lab.folder / file
+    path.write_text(secret + "\n")
+    path.chmod(0o600)
+    return f"mirrors hmac-sha256 {path}"
+
+
+@pytest.mark.parametrize("kind", ("mirror", "list"))
+def test_transfers_for_friends_alone_are_given_to_who_has_the_key(lab, kind):
+    key = transfer_key(lab, TRANSFER_SECRET)
+    _, anchor = start_signed(lab, f"transfer_key = {key}", allowed="127.0.0.0/8 mirrors")
+
+    def start(**more):
+        if kind == "mirror":
+            start_mirror(lab, anchor, **more)
+        else:
+            lab.start_resolver(lookaside="listed", trust_anchor=anchor, **more)
+
+    complaint = "mirror.not_refreshed" if kind == "mirror" else "name_list.unavailable"
+    for wrong in ({}, {"transfer_key": transfer_key(lab, SECRET, "others.secret")}):
+        start(**wrong)
+        wait_until(lambda: complaint in lab.log(), 10, what="it is refused, and says so")
+        assert not lab.lookup("www.example.org")["held"]
+        assert lab.resolver.end(signal.SIGTERM) == 0
+        (lab.folder / "resolver.log").unlink()
+    start(transfer_key=key)
+    wait_until(lambda: lab.lookup("www.example.org")["held"], 10, what="the zone has come")
+    assert held(lab) == WANTED
+    assert complaint not in lab.log()
+    if kind == "mirror":
+        update(lab, "new", "TXT", '"v=1" "manifest=sha256:00" "ports=80/tcp" "admission=open"')
+        wait_until(lambda: lab.lookup("new.fed.example")["held"], 10, what="differences come signed, too")

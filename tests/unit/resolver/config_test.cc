@@ -54,6 +54,25 @@ TEST(ResolverConfig, AnIpv6PoolIsASlash96OfUnicastAddresses) {
   }
 }
 
+TEST(ResolverConfig, ATransferKeyIsANameAnAlgorithmAndAFile) {
+  const test::TemporaryFolder folder;
+  const std::string path = (folder.path() / "secret").string();
+  const auto with = [](const std::string& key) {
+    return read(std::string(kSmall) + "transfer_key = " + key + "\n");
+  };
+  EXPECT_FALSE(read(kSmall)->transfer_key);
+  EXPECT_FALSE(with("mirrors hmac-sha256 " + path).ok()) << "no such file";
+  ASSERT_TRUE(write_file_durably(path, as_bytes("c2VjcmV0\n")).ok());
+  const auto config = with("mirrors hmac-sha256 " + path);
+  ASSERT_TRUE(config.ok());
+  EXPECT_EQ(config->transfer_key->name.to_text(), "mirrors.");
+  EXPECT_EQ(as_text(config->transfer_key->secret), "secret");
+  for (const char* bad : {"mirrors hmac-sha256", "mirrors hmac-md5 ", "mirrors hmac-sha256 more "})
+    EXPECT_FALSE(with(std::string(bad) + path).ok()) << bad;
+  ASSERT_TRUE(write_file_durably(path, as_bytes("no base64 !\n")).ok());
+  EXPECT_FALSE(with("mirrors hmac-sha256 " + path).ok());
+}
+
 TEST(ResolverConfig, TrustAnchorsAreRecordsOrFilesOfThem) {
   const auto with = [](const std::string& lines) { return read(std::string(kSmall) + lines); };
   const std::string ds = "fed.example. IN DS 1 15 2 " + std::string(64, 'a');

@@ -6,9 +6,9 @@
 
 #include "authority/transfer/received_changes.h"
 #include "authority/transfer/stream_signature.h"
-#include "authority/transfer/stream_verifier.h"
 #include "support/fake_clock.h"
 #include "wire/presentation.h"
+#include "zone_transfer/stream_verifier.h"
 
 namespace mutua::authority {
 namespace {

@@ -1,11 +1,11 @@
-#include "authority/transfer/stream_verifier.h"
+#include "zone_transfer/stream_verifier.h"
 
 #include <utility>
 
 #include "trust/mac.h"
 #include "wire/tsig.h"
 
-namespace mutua::authority {
+namespace mutua::zone_transfer {
 namespace {
 
 constexpr unsigned kMostUnsigned = 99;
@@ -66,4 +66,4 @@ Result<void> StreamVerifier::finish() const {
   return {};
 }
 
-}  // namespace mutua::authority
+}  // namespace mutua::zone_transfer
