@@ -21,7 +21,8 @@ constexpr timeval kPatience{20, 0};
 constexpr std::string_view kRequest = "GET / HTTP/1.0\r\n\r\n";
 
 struct Outcome {
-  double begun = 0, connected = 0, seconds = 0;  // `connected`: of `seconds`, until connect() returned
+  double begun = 0, connected = 0,
+         seconds = 0;  // `connected`: of `seconds`, until connect() returned
   unsigned failed_connects = 0;
   int problem = 0;  // an errno; 0: answered
 };

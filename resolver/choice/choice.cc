@@ -158,8 +158,7 @@ std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double b
 std::chrono::microseconds detour(const Health& peer, const Health& next, const Policy& policy) {
   if (!peer.smoothed_rtt || !next.smoothed_rtt) return std::chrono::microseconds::max();
   const auto predicted = [&](const Health& health) {
-    return predicted_time(*health.smoothed_rtt,
-                          health.bandwidth.value_or(policy.assumed_bandwidth),
+    return predicted_time(*health.smoothed_rtt, health.bandwidth.value_or(policy.assumed_bandwidth),
                           policy.typical_octets);
   };
   return predicted(next) - predicted(peer);

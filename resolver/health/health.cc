@@ -37,8 +37,7 @@ std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds>
                                         std::chrono::microseconds detour) {
   if (!rtt) return kOverdueUnmeasured;
   detour = std::clamp<std::chrono::microseconds>(detour, kShortestDetour, kLongestDetour);
-  return std::min(std::chrono::ceil<std::chrono::milliseconds>(2 * *rtt + detour),
-                  kLongestOverdue);
+  return std::min(std::chrono::ceil<std::chrono::milliseconds>(2 * *rtt + detour), kLongestOverdue);
 }
 
 std::chrono::milliseconds late_after(std::chrono::microseconds rtt,

@@ -290,7 +290,7 @@ std::optional<ConnectRedirect::Report> KernelRedirect::report_of(const SocketAdd
   mutua_peer_state state{};
   if (bpf_map_lookup_elem(bpf_map__fd(programs_->skeleton->maps.peers), &key, &state) != 0)
     return std::nullopt;
-  return Report{state.failures, state.closes, std::chrono::microseconds(state.rtt_us),
+  return Report{state.failures,   state.closes,       std::chrono::microseconds(state.rtt_us),
                 state.suspicions, state.late_answers, std::chrono::microseconds(state.late_rtt_us)};
 }
 

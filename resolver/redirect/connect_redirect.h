@@ -28,7 +28,7 @@ class ConnectRedirect {
   struct Report {
     std::uint32_t failures = 0, ends = 0;
     std::chrono::microseconds rtt{0};  // of the connection that ended last
-    std::uint32_t suspicions = 0;    // times that its answer was overdue and others avoided it
+    std::uint32_t suspicions = 0;      // times that its answer was overdue and others avoided it
     std::uint32_t late_answers = 0;    // connections that it took when its answer was overdue
     std::chrono::microseconds late_rtt{0};  // of the latest of them
   };

@@ -53,8 +53,7 @@ void Chooser::choose_fresh(const Target& target, std::function<void(std::optiona
                   });
 }
 
-std::chrono::milliseconds Chooser::attempted(const SocketAddress& peer,
-                                             const SocketAddress* next) {
+std::chrono::milliseconds Chooser::attempted(const SocketAddress& peer, const SocketAddress* next) {
   ++connections_;
   const Health of_next = next == nullptr ? Health{} : health_.find({*next}).front();
   std::chrono::milliseconds patience{};
