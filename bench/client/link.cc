@@ -104,7 +104,8 @@ int serve_link(const std::vector<std::string>& arguments) {
       if (const auto due = direction->deliver()) next = std::min(next, *due);
     }
     const auto wait = std::max<Clock::duration>(next - Clock::now(), Clock::duration::zero());
-    const timespec patience{wait / std::chrono::seconds(1), (wait % std::chrono::seconds(1)).count()};
+    const timespec patience{wait / std::chrono::seconds(1),
+                            (wait % std::chrono::seconds(1)).count()};
     std::array<pollfd, 2> ends = {{{here.get(), POLLIN, 0}, {there.get(), POLLIN, 0}}};
     ppoll(ends.data(), ends.size(), &patience, nullptr);
     out.take();

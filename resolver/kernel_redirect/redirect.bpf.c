@@ -9,7 +9,7 @@
  *                   the relay, unseen by its program: the socket is bound to the loopback interface, so
  *                   that its second SYN, still for the peer's address, comes to this machine, where
  *                   sk_lookup has it answered by the relay in the peer's name. The peer is held down for
- *                   everybody at once. The round-trip time when a connection ends
+ *                   everybody at once. The round-trip time and the throughput when a connection ends
  *   tc              on the interfaces that peers are reached by: a reset that answers such a SYN is made
  *                   one that TCP does not believe, which makes it repeat the SYN at once (two ticks):
  *                   tcp_rcv_synsent_state_process(), "Previous FIN/ACK or RST/ACK might be ignored".
@@ -46,6 +46,7 @@
 #define SO_BINDTOIFINDEX 62
 #define LOOPBACK_INTERFACE 1 /* in every network namespace */
 #define SUSPICION_NANOSECONDS 1000000000ull
+#define SMALLEST_TRANSFER 32768           /* octets: shorter ones say nothing of the path */
 #define COMPARED_NANOSECONDS 250000000ull /* the resolver compares five times a second */
 #define HOLD_NANOSECONDS 1000000000ull    /* until the resolver has heard of it and decides */
 
@@ -107,12 +108,19 @@ struct {
   __type(value, __u8);
 } places SEC(".maps");
 
-/* The two fields of the kernel's that no stable interface tells; found by name at load time. */
+/* The fields of the kernel's that no stable interface tells; found by name at load time. */
 struct sock {
   int sk_err;
 } __attribute__((preserve_access_index));
 struct tcp_sock {
   unsigned int srtt_us;
+  unsigned long long bytes_received;
+  struct {
+    unsigned int rtt_us;
+  } rcv_rtt_est; /* the round trip as the receiver of octets sees it, with what waits in queues */
+  struct {
+    unsigned int space;
+  } rcvq_space; /* the most octets that were received in one of those */
 } __attribute__((preserve_access_index));
 
 /* The kernel takes reads of a context in words only; the compiler would like to join two of them. */
@@ -299,6 +307,19 @@ static __always_inline void note_answer(const struct mutua_origin* origin) {
   }
 }
 
+/* How much the connection received, and how fast at its best: the kernel's own measure, by which it
+ * sizes its buffers, counts no idle time. */
+static __always_inline void note_transfer(const struct mutua_origin* origin,
+                                          const struct tcp_sock* tcp) {
+  const __u64 octets = tcp->bytes_received, rtt = tcp->rcv_rtt_est.rtt_us >> 3;
+  if (octets < SMALLEST_TRANSFER || rtt == 0) return;
+  struct mutua_peer_state* state = state_of(&origin->peer);
+  if (state == NULL) return;
+  state->octets = octets;
+  state->octets_per_second = tcp->rcvq_space.space * 1000000ull / rtt;
+  __sync_fetch_and_add(&state->transfers, 1);
+}
+
 /* A connection has come from one state of TCP to another. */
 static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
                                       const struct mutua_origin* origin) {
@@ -307,8 +328,9 @@ static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock*
   const bool never_began = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_CLOSE;
   const bool begins = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_ESTABLISHED;
   const bool ends = old_state == BPF_TCP_ESTABLISHED;
+  const bool has_ended = new_state == BPF_TCP_CLOSE && !never_began; /* its program has read all */
   if (begins) return note_answer(origin);
-  if (!never_began && !ends) return;
+  if (!never_began && !ends && !has_ended) return;
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
   if (tcp == NULL) return;
   if (never_began) {
@@ -316,6 +338,8 @@ static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock*
     if (((struct sock*)tcp)->sk_err != 0) note_failure(origin);
     return;
   }
+  if (has_ended) note_transfer(origin, tcp);
+  if (!ends) return;
   struct mutua_peer_state* state = state_of(&origin->peer);
   if (state == NULL) return;
   state->rtt_us = tcp->srtt_us >> 3;

@@ -41,11 +41,15 @@ struct mutua_peer_state {
   __u64 asked_at;      /* the oldest SYN since its latest answer; 0: none is under way */
   __u64 suspected_for; /* the `asked_at` that the resolver was told of last as overdue */
   __u32 failures;      /* connections that it refused or did not answer */
-  __u32 closes;        /* connections that ended after they were established */
-  __u32 rtt_us;        /* of the one that ended last */
+  __u32 suspicions;    /* times that its answer was overdue, and others avoided it */
   __u32 late_answers;  /* connections that it took when its answer was overdue */
   __u32 late_rtt_us;   /* of the latest of them */
-  __u32 suspicions;    /* times that its answer was overdue, and others avoided it */
+  __u32 closes;        /* connections that ended after they were established */
+  __u32 rtt_us;        /* of the one that ended last */
+  __u32 transfers;     /* connections that received enough to tell of the path */
+  __u32 unused;
+  __u64 octets;            /* that the latest of those received */
+  __u64 octets_per_second; /* at its best */
 };
 
 /* Of one socket: where its program believes that it is connected to, and where it is. */

@@ -31,6 +31,9 @@ class ConnectRedirect {
     std::uint32_t suspicions = 0;      // times that its answer was overdue and others avoided it
     std::uint32_t late_answers = 0;    // connections that it took when its answer was overdue
     std::chrono::microseconds late_rtt{0};  // of the latest of them
+    std::uint32_t transfers = 0;            // connections that received enough to tell of the path
+    std::uint64_t octets = 0;               // that the latest of them received
+    double octets_per_second = 0;           // at its best
   };
 
   virtual ~ConnectRedirect() = default;

@@ -121,6 +121,8 @@ void ConnectRoutes::hear_reports() {
       chooser_.measured_rtt(peer, now->rtt);
       chooser_.succeeded(peer);
     }
+    if (now->transfers != before.transfers)
+      chooser_.measured_transfer(peer, now->octets_per_second, now->octets);
     if (now->suspicions != before.suspicions) chooser_.overdue(peer);
     if (now->late_answers != before.late_answers) chooser_.measured_rtt(peer, now->late_rtt);
     if (now->failures != before.failures)
