@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "authority/writer/writer_core.h"
+#include "base/thread_scheduling.h"
 #include "wire/sig0.h"
 
 namespace mutua::authority {
@@ -143,6 +144,7 @@ milliseconds Writer::State::time_to_next_step() const {
 }
 
 void Writer::State::run() {
+  step_back();  // where it shares a processor with those that answer: a fair half would delay them
   while (true) {
     const milliseconds wait = time_to_next_step();
     std::unique_lock lock(mutex);

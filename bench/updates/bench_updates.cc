@@ -18,7 +18,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -269,18 +272,42 @@ Result<void> send_bad(const SocketAddress& server, Updates updates, double rate,
   return {};
 }
 
+// When the kernel had the answer, by the wall clock; this program may be waiting for its processor.
+// Empty when there is no answer.
+std::optional<std::chrono::nanoseconds> take_answer(int socket, std::span<std::uint8_t> header) {
+  iovec part{header.data(), header.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control;
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  if (::recvmsg(socket, &message, MSG_DONTWAIT) < 12) return {};
+  const cmsghdr* const stamp = CMSG_FIRSTHDR(&message);
+  if (!stamp || stamp->cmsg_type != SCM_TIMESTAMPNS) return {};
+  timespec came;
+  std::memcpy(&came, CMSG_DATA(stamp), sizeof came);
+  return std::chrono::seconds(came.tv_sec) + std::chrono::nanoseconds(came.tv_nsec);
+}
+
 Result<void> ask_paced(const SocketAddress& server, const char* path, double rate, double seconds) {
+  using WallClock = std::chrono::system_clock;
   const UniqueFd socket = TRY(open_connected(server));
+  const int on = 1;
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0)
+    return errno_error(errno, "SO_TIMESTAMPNS");
   const Bytes file = TRY(read_file(path, kLargestQueryFile));
-  std::vector<Clock::time_point> sent_at(65536);
+  std::vector<WallClock::time_point> sent_at(65536);
   std::vector<double> delays;
   std::uint64_t sent = 0;
   std::size_t at = 0;
   Bytes query;
   const auto collect = [&] {
     std::array<std::uint8_t, 16> header;
-    while (::recv(socket.get(), header.data(), header.size(), MSG_DONTWAIT) >= 12)
-      delays.push_back(Microseconds(Clock::now() - sent_at[load_u16(header.data())]).count());
+    while (const auto came = take_answer(socket.get(), header)) {
+      const auto sent_then = sent_at[load_u16(header.data())].time_since_epoch();
+      delays.push_back(Microseconds(*came - sent_then).count());
+    }
   };
   std::puts("counting");
   std::fflush(stdout);
@@ -292,7 +319,7 @@ Result<void> ask_paced(const SocketAddress& server, const char* path, double rat
         query = to_bytes(BytesView(file).subspan(at + 2, size));
         at += 2 + size;
         store_u16(query.data(), static_cast<std::uint16_t>(sent++));
-        sent_at[load_u16(query.data())] = Clock::now();
+        sent_at[load_u16(query.data())] = WallClock::now();
         ::send(socket.get(), query.data(), query.size(), MSG_DONTWAIT);
       },
       collect);

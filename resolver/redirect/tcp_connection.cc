@@ -16,8 +16,10 @@
 namespace mutua::resolver {
 namespace {
 
-constexpr std::uint32_t kAllEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+constexpr std::uint32_t kAllEdges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 constexpr std::size_t kReadSize = 16 * 1024;
+// A connection that has not lasted longer says no more of the RTT than its handshake did.
+constexpr std::chrono::milliseconds kBrief(100);
 
 void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
@@ -50,14 +52,14 @@ TcpConnection::TcpConnection(Context& context, UniqueFd client, Target target,
       download_(context.budget) {
   client_->stream.fd = std::move(client);
   client_->stream.writable = true;
+  client_->stream.no_delay = true;  // inherited from the socket that listens
 }
 
 TcpConnection::~TcpConnection() { BASE_ASSERT(stage_ == Stage::ended); }
 
 void TcpConnection::End::on_ready(std::uint32_t events) {
   if (owner == nullptr) return;
-  if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) stream.readable = true;
-  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) stream.writable = true;
+  stream.note(events);
   // Whatever advance() does, the connection lives until it returns.
   const auto alive = owner->shared_from_this();
   alive->advance();
@@ -158,7 +160,6 @@ bool TcpConnection::connect_to(const SocketAddress& candidate) {
   UniqueFd& fd = peer_->stream.fd;
   fd.reset(socket(candidate.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd) return refused(errno);
-  set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   const bool at_once = connect(fd.get(), candidate.data(), candidate.size()) == 0;
   if (!at_once && errno != EINPROGRESS) return refused(errno);
   if (const auto added = context_.loop.add(fd.get(), kAllEdges, *peer_); !added)
@@ -191,8 +192,10 @@ void TcpConnection::wait_for_peer(std::chrono::milliseconds overdue) {
 void TcpConnection::connected() {
   const int fd = peer_->stream.fd.get();
   int problem = 0;
-  socklen_t size = sizeof problem;
-  getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
+  if (peer_->stream.extraordinary) {
+    socklen_t size = sizeof problem;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
+  }
   context_.loop.cancel(timer_);
   if (problem != 0) return peer_failed(std::strerror(problem), false);
   const auto info = info_of(fd);
@@ -227,8 +230,7 @@ void TcpConnection::prove() {
 TcpConnection::Sent TcpConnection::send_kept() {
   if (kept_sent_ < kept_.size()) watch_peer();
   while (kept_sent_ < kept_.size()) {
-    const auto sent = send(peer_->stream.fd.get(), kept_.data() + kept_sent_,
-                           kept_.size() - kept_sent_, MSG_NOSIGNAL);
+    const auto sent = peer_->stream.write(BytesView(kept_).subspan(kept_sent_));
     if (sent < 0 && errno == EAGAIN) {
       peer_->stream.writable = false;
       return Sent::blocked;
@@ -279,6 +281,7 @@ void TcpConnection::read_client() {
   const auto received = recv(client_->stream.fd.get(), octets.data(), room, 0);
   if (received > 0) {
     append(kept_, BytesView(octets.data(), static_cast<std::size_t>(received)));
+    client_->stream.note_read(static_cast<std::size_t>(received), room);
   } else if (received == 0) {
     client_ended_ = true;
   } else if (errno == EAGAIN) {
@@ -290,7 +293,8 @@ void TcpConnection::read_client() {
 
 void TcpConnection::look_at_answer() {
   std::uint8_t octet = 0;
-  const auto received = recv(peer_->stream.fd.get(), &octet, 1, MSG_PEEK);
+  const auto received =
+      peer_->stream.extraordinary ? recv(peer_->stream.fd.get(), &octet, 1, MSG_PEEK) : 1;
   if (received > 0) {
     context_.chooser.succeeded(peer());
     return start_relaying();
@@ -376,7 +380,9 @@ void TcpConnection::end(bool reset_client, bool reset_peer) {
   if (stage_ == Stage::relaying) {
     if (const auto rate = meter_->best())
       context_.chooser.measured_transfer(peer(), *rate, meter_->total());
-    if (const auto info = info_of(peer_->stream.fd.get()); info && info->tcpi_rtt > 0) {
+    const bool brief = context_.loop.now() - begun_ < kBrief;
+    const auto info = brief ? std::nullopt : info_of(peer_->stream.fd.get());
+    if (info && info->tcpi_rtt > 0) {
       context_.chooser.measured_rtt(peer(), std::chrono::microseconds(info->tcpi_rtt));
     }
   }

@@ -1,5 +1,8 @@
 #include "resolver/redirect/tcp_flow.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -14,13 +17,13 @@ constexpr std::size_t kSparing = 16 * 1024;
 
 // One for each thread, empty between two calls: it is large enough for few system calls, and small
 // enough for a processor's own cache.
-thread_local std::array<std::uint8_t, 128 * 1024> buffer;
+thread_local std::array<std::uint8_t, 256 * 1024> buffer;
 
 // Sends until all has gone or `to` takes no more; how many have gone, or nothing where it failed.
 std::optional<std::size_t> send_some(Stream& to, BytesView octets) {
   std::size_t gone = 0;
   while (gone < octets.size()) {
-    const auto sent = send(to.fd.get(), octets.data() + gone, octets.size() - gone, MSG_NOSIGNAL);
+    const auto sent = to.write(octets.subspan(gone));
     if (sent < 0 && errno == EAGAIN) {
       to.writable = false;
       break;
@@ -32,6 +35,22 @@ std::optional<std::size_t> send_some(Stream& to, BytesView octets) {
 }
 
 }  // namespace
+
+void Stream::note(std::uint32_t events) {
+  if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) readable = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable = true;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0) extraordinary = true;
+}
+
+ssize_t Stream::write(BytesView octets) {
+  if (written && !no_delay) {
+    const int on = 1;
+    setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    no_delay = true;
+  }
+  written = true;
+  return send(fd.get(), octets.data(), octets.size(), MSG_NOSIGNAL);
+}
 
 TcpFlow::~TcpFlow() { budget_.give_back(held_.size()); }
 
@@ -61,8 +80,8 @@ TcpFlow::Step TcpFlow::send_held(Stream& to) {
 // Nothing is held here.
 TcpFlow::Step TcpFlow::pass_on(Stream& from, Stream& to) {
   if (!from.readable) return Step::blocked;
-  const auto received =
-      recv(from.fd.get(), buffer.data(), budget_.is_spent() ? kSparing : buffer.size(), 0);
+  const std::size_t room = budget_.is_spent() ? kSparing : buffer.size();
+  const auto received = recv(from.fd.get(), buffer.data(), room, 0);
   if (received < 0 && errno == EAGAIN) {
     from.readable = false;
     return Step::blocked;
@@ -74,6 +93,7 @@ TcpFlow::Step TcpFlow::pass_on(Stream& from, Stream& to) {
   }
   const BytesView octets(buffer.data(), static_cast<std::size_t>(received));
   received_ += octets.size();
+  from.note_read(octets.size(), room);
   const auto gone = send_some(to, octets);
   if (!gone) return Step::failed;
   if (*gone == octets.size()) return Step::done;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -10,16 +12,30 @@
 
 namespace mutua::resolver {
 
-// A non-blocking socket and what edge-triggered epoll last said of it: "readable" means that a read
-// is worth trying, until it gives EAGAIN.
+// A non-blocking TCP socket and what edge-triggered epoll last said of it: "readable" means that a
+// read is worth trying. It comes to its end by EAGAIN, or by a read that was not filled: then the
+// socket is empty and epoll will tell of more. That holds until a word of the end, of an error or of
+// urgent data, since these come once and stop a read early.
 struct Stream {
   UniqueFd fd;
   bool readable = false, writable = false;
+  bool extraordinary = false;  // such a word has come
+  bool written = false;        // once at least
+  bool no_delay = false;       // TCP_NODELAY is set
+
+  // `events` of epoll(7).
+  void note(std::uint32_t events);
+  void note_read(std::size_t received, std::size_t room) {
+    if (received < room && !extraordinary) readable = false;
+  }
+  // send(2). Nagle's algorithm has no say: it would not hold the first write back, and is off from the
+  // second on, so that a connection of one request saves a system call.
+  ssize_t write(BytesView octets);
 };
 
 // One direction of a relayed connection: `from` -> a buffer of the thread's -> `to`. At the end of
 // `from` the write side of `to` is shut down (half-close). Nothing is read while `to` takes nothing,
-// so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 128 KiB, or
+// so a slow reader slows its writer down, and a flow holds at most one buffer of octets, 256 KiB, or
 // 16 KiB once the budget is spent.
 //
 // Octets are copied, not spliced: a buffer that stays in the processor's cache costs the relay
