@@ -32,6 +32,10 @@ int measure_lookups(const std::vector<std::string>& arguments);
 int measure_path(const std::vector<std::string>& arguments);
 int request_steadily(const std::vector<std::string>& arguments);
 int simulate_choice(const std::vector<std::string>& arguments);
+int describe_still_world(const std::vector<std::string>& arguments);
+// A network link, until it is killed; says "ready".
+int serve_link(const std::vector<std::string>& arguments);
+int carry_flows(const std::vector<std::string>& arguments);
 
 // Serves measure_path() until it is killed; says "ready".
 int serve_path(const std::vector<std::string>& arguments);

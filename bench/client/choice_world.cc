@@ -8,7 +8,11 @@
 //           the worst becomes the best; after two thirds the best peer dies
 //
 // The oracle knows each flow's size beforehand. The client knows it where it is told, as sim.py's
-// policies are; as the resolver works today it is not, and goes by the policy's typical size.
+// policies are; as the resolver works today it is not, and goes by the policy's typical size. How much
+// of the loss is due to that alone, a clairvoyant shows who knows every path, but no size.
+//
+// A still world is one that real namespaces can be made after: no noise, no events, flows of 1 MB at
+// most.
 
 #include <cmath>
 #include <cstdio>
@@ -25,7 +29,8 @@ using namespace std::chrono_literals;
 using resolver::Candidate;
 using resolver::Health;
 
-constexpr std::size_t kFlows = 3000;
+constexpr std::size_t kFlows = 3000, kDraws = 200;
+constexpr double kLargest = 5e7, kLargestOfStillWorld = 1e6;
 constexpr double kSegment = 1460;
 constexpr double kConnectStall = 0.6;             // seconds that a dead peer costs
 constexpr std::chrono::milliseconds kPause{250};  // between flows
@@ -49,6 +54,8 @@ double flow_time(double rtt, double bandwidth, double octets) {
   return time + std::max(left, 0.0) / bandwidth + (one_round ? rtt : 0);
 }
 
+enum class Sizes { told, untold, clairvoyant };
+
 class World {
  public:
   World(std::size_t peers, std::uint64_t seed) : random_(seed) {
@@ -62,21 +69,67 @@ class World {
   }
 
   // The mean over the flows of time / oracle's time.
-  double run(resolver::Policy policy, bool sizes_are_told) {
+  double run(resolver::Policy policy, Sizes sizes) {
     double sum = 0;
     for (std::size_t flow = 0; flow < kFlows; ++flow) {
       change_paths(flow);
-      const double size = std::min(5e7, std::exp(normal(std::log(6e4), 1.6)));
-      if (sizes_are_told) policy.typical_octets = size;
-      sum += take(policy, size) / oracle(size);
-      if (flow % kTurnEvery == 0) probe(resolver::doubted(health_, policy, now_));
-      if (flow % kProbeEvery == 0) probe(resolver::stalest(health_, policy, now_));
-      now_ += kPause;
+      const double size = draw_size(kLargest);
+      if (sizes == Sizes::told) policy.typical_octets = size;
+      const double time = sizes == Sizes::clairvoyant
+                              ? carry(paths_[best_for(policy.typical_octets)], size)
+                              : take(policy, size);
+      sum += time / oracle(size);
+      after_flow(policy, flow);
     }
     return sum / kFlows;
   }
 
+  std::vector<double> draw_sizes(std::size_t flows) {
+    std::vector<double> sizes;
+    for (std::size_t i = 0; i < flows; ++i)
+      sizes.push_back(std::floor(draw_size(kLargestOfStillWorld)) + 1);
+    return sizes;
+  }
+
+  // The same of a still world, without the flows that visit everybody for the first time.
+  double run_still(const std::vector<double>& sizes, std::uint64_t draw) {
+    random_.seed(draw);
+    std::fill(health_.begin(), health_.end(), Health{});
+    noise_ = 0;
+    double sum = 0;
+    for (std::size_t flow = 0; flow < sizes.size(); ++flow) {
+      const double ratio = take(resolver::Policy{}, sizes[flow]) / oracle(sizes[flow]);
+      if (flow >= paths_.size()) sum += ratio;
+      after_flow(resolver::Policy{}, flow);
+    }
+    return sum / static_cast<double>(sizes.size() - paths_.size());
+  }
+
+  const std::vector<Path>& paths() const { return paths_; }
+
+  std::size_t best_for(double size) const {
+    std::size_t best = 0;
+    double of_best = 1e9;
+    for (std::size_t i = 0; i < paths_.size(); ++i) {
+      const double time = flow_time(paths_[i].rtt, paths_[i].bandwidth, size);
+      if (!paths_[i].alive || time >= of_best) continue;
+      best = i;
+      of_best = time;
+    }
+    return best;
+  }
+
  private:
+  double draw_size(double largest) {
+    return std::min(largest, std::exp(normal(std::log(6e4), 1.6)));
+  }
+
+  void after_flow(const resolver::Policy& policy, std::size_t flow) {
+    if (flow % kTurnEvery == 0) probe(resolver::doubted(health_, policy, now_));
+    if (flow % kProbeEvery == 0) probe(resolver::stalest(health_, policy, now_));
+    now_ += kPause;
+  }
+
   double uniform(double low, double high) {
     return std::uniform_real_distribution<double>(low, high)(random_);
   }
@@ -103,11 +156,19 @@ class World {
   }
 
   double oracle(double size) const {
-    double best = 1e9;
-    for (const Path& path : paths_) {
-      if (path.alive) best = std::min(best, flow_time(path.rtt, path.bandwidth, size));
-    }
-    return best;
+    const Path& path = paths_[best_for(size)];
+    return flow_time(path.rtt, path.bandwidth, size);
+  }
+
+  // What the path is for one flow.
+  Path seen(const Path& path) {
+    const double rtt = path.rtt * std::exp(normal(0, 0.15) * noise_);
+    return {rtt, path.bandwidth * std::exp(normal(0, 0.35) * noise_)};
+  }
+
+  double carry(const Path& path, double size) {
+    const Path now = seen(path);
+    return flow_time(now.rtt, now.bandwidth, size);
   }
 
   // One flow, as the relay would carry it: the first candidate that lives.
@@ -122,11 +183,9 @@ class World {
         time += kConnectStall;
         continue;
       }
-      const double rtt = path.rtt * std::exp(normal(0, 0.15));
-      const double bandwidth = path.bandwidth * std::exp(normal(0, 0.35));
-      const double taken = flow_time(rtt, bandwidth, size);
-      note(health, rtt, bandwidth, size);
-      return time + taken;
+      const Path now = seen(path);
+      note(health, now.rtt, now.bandwidth, size);
+      return time + flow_time(now.rtt, now.bandwidth, size);
     }
     return time;
   }
@@ -166,7 +225,7 @@ class World {
       health = after_failure(std::move(health), "dead", now_);
       return;
     }
-    const double rtt = paths_[*index].rtt * std::exp(normal(0, 0.15));
+    const double rtt = paths_[*index].rtt * std::exp(normal(0, 0.15) * noise_);
     health = after_probe(std::move(health),
                          std::chrono::microseconds(static_cast<std::int64_t>(rtt * 1e6)), now_);
   }
@@ -175,6 +234,7 @@ class World {
   std::vector<Path> paths_;
   std::vector<Candidate> candidates_;
   std::vector<Health> health_;
+  double noise_ = 1;
   SteadyTime now_ = SteadyTime() + 24h;
 };
 
@@ -182,15 +242,37 @@ class World {
 
 int simulate_choice(const std::vector<std::string>& arguments) {
   if (arguments.size() != 3) return 2;
-  const bool sizes_are_told = arguments[2] == "told";
+  const Sizes sizes = arguments[2] == "told"          ? Sizes::told
+                      : arguments[2] == "clairvoyant" ? Sizes::clairvoyant
+                                                      : Sizes::untold;
   const std::size_t peers = std::stoul(arguments[0]), seeds = std::stoul(arguments[1]);
   std::vector<double> means;
   for (std::uint64_t seed = 0; seed < seeds; ++seed)
-    means.push_back(World(peers, seed).run(resolver::Policy{}, sizes_are_told));
+    means.push_back(World(peers, seed).run(resolver::Policy{}, sizes));
   std::sort(means.begin(), means.end());
   std::printf(
       "{\"peers\": %zu, \"worlds\": %zu, \"median\": %.4f, \"best\": %.4f, \"worst\": %.4f}\n",
       peers, seeds, means[seeds / 2], means.front(), means.back());
+  return 0;
+}
+
+int describe_still_world(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 3) return 2;
+  const std::size_t peers = std::stoul(arguments[0]), flows = std::stoul(arguments[2]);
+  if (peers == 0 || flows <= peers) return 2;
+  World world(peers, std::stoul(arguments[1]));
+  const std::vector<double> sizes = world.draw_sizes(flows);
+  std::printf("{\"paths\": [");
+  for (std::size_t i = 0; i < peers; ++i) {
+    std::printf("%s[%.6f, %.0f]", i == 0 ? "" : ", ", world.paths()[i].rtt,
+                world.paths()[i].bandwidth);
+  }
+  std::printf("], \"flows\": [");
+  for (std::size_t i = 0; i < flows; ++i)
+    std::printf("%s[%.0f, %zu]", i == 0 ? "" : ", ", sizes[i], world.best_for(sizes[i]));
+  double sum = 0;
+  for (std::uint64_t draw = 0; draw < kDraws; ++draw) sum += world.run_still(sizes, draw);
+  std::printf("], \"simulated\": %.4f}\n", sum / kDraws);
   return 0;
 }
 

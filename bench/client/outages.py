@@ -1,16 +1,19 @@
 """Requests at a steady rate to eight peers in network namespaces that are killed, blackholed, slowed and
 brought back at random: through the relay, and turned in the kernel."""
+import errno
+
 import failover
 import lab as laboratory
 
 EACH_SECOND = 150
 RETRIES = {"relay": 0, "kernel": 0}
+DELAY = 0.1
 WIDTH, HEIGHT, LONGEST = 1200, 320, 2.0
 
 
 def plot(report, title):
     """The time series as SVG: a dot for each request, a line for each event, failures in red."""
-    last = max(begun for begun, _, _ in report["series"]) or 1
+    last = max(begun for begun, *_ in report["series"]) or 1
 
     def place(begun, seconds):
         return f"{40 + begun / last * (WIDTH - 60):.1f}", f"{HEIGHT - 30 - min(seconds / LONGEST, 1) * (HEIGHT - 60):.1f}"
@@ -23,10 +26,30 @@ def plot(report, title):
         colour = "#3a3" if what == "heal" else "#bbb"
         lines.append(f'<path d="M{x} 24V{HEIGHT - 30}" stroke="{colour}"/>'
                      f'<text transform="translate({x} {HEIGHT - 4})" fill="{colour}">{what[0]}{peer.split(".")[2]}</text>')
-    for begun, seconds, problem in report["series"]:
+    for begun, seconds, problem, _ in report["series"]:
         x, y = place(begun, seconds)
         lines.append(f'<circle cx="{x}" cy="{y}" r="{3 if problem else 1}" fill="{"red" if problem else "#246"}"/>')
     return "\n".join([*lines, "</svg>", ""])
+
+
+def near(report, what, before, after):
+    """For each event of that kind, the requests that began around it: [begun, seconds, problem, connected]."""
+    return [[one for one in report["series"] if when - before < one[0] < when + after]
+            for when, kind, _ in report["events"] if kind == what]
+
+
+def of_black_holes(report):
+    """What a black hole does to those who ask while it appears; a slow peer's delays are another matter."""
+    found = near(report, "blackhole", 0.05, 0.15)
+    waits = [[one for one in requests if one[1] > DELAY] for requests in found]
+    silenced = [one for requests in waits for one in requests if one[3] < DELAY]
+    return {"most": max(map(len, waits), default=0), "longest": max((one[3] for one in sum(waits, [])), default=0),
+            "silenced": len(silenced), "silenced_longest": max((one[1] for one in silenced), default=0)}
+
+
+def broken_off(report):
+    """Failures of connections that a peer had taken when it was killed."""
+    return sum(1 for requests in near(report, "kill", 0.05, 0.05) for one in requests if one[2] == errno.ECONNRESET)
 
 
 def measure_with(requests, plots):
@@ -51,6 +74,16 @@ def measure_with(requests, plots):
             progress(f"failover: {mode}: {report['failures']} failures {of} {report['causes'][:5]}")
             lines.append({**state(f"failover.{mode}.failures", of, report["failures"]), "target": 0,
                           "holds": report["failures"] == 0})
+            found = of_black_holes(report)
+            lines.append({**state(f"failover.{mode}.failures.broken_off", "by a kill under way", broken_off(report))})
+            for key, unit, target in (("most", f"requests over {DELAY} s by one black hole", 1),
+                                      ("longest", "s, connect() to a black hole", 0.7)):
+                target = target if mode == "kernel" else None
+                lines.append({**state(f"failover.{mode}.black_hole.{key}", unit, round(found[key], 3)),
+                              "target": target, "holds": target is None or found[key] <= target})
+            lines.append(state(f"failover.{mode}.silenced", "requests under way when their peer fell silent",
+                               found["silenced"]))
+            lines.append(state(f"failover.{mode}.silenced.longest", "s", round(found["silenced_longest"], 3)))
             for key, unit in (("failed_connects", f"{of}, {RETRIES[mode]} retries"), ("delayed", "by over 0.25 s"),
                               ("p50", "us"), ("p99", "us"), ("longest", "s")):
                 lines.append(state(f"failover.{mode}.{key}", unit, report[key]))

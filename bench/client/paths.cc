@@ -2,7 +2,8 @@
 // requests.
 //
 //   the client says one octet: 'P' sends back what comes; 'D' sends without end; 'R' sends one octet
-//   and waits for the end; 'G' is the first letter of an HTTP request, and gets a small answer
+//   and waits for the end; 'F', a decimal number and a newline ask for so many octets; 'G' is the
+//   first letter of an HTTP request, and gets a small answer
 
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -12,6 +13,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "base/socket_address.h"
@@ -40,6 +42,16 @@ void serve_one(UniqueFd client) {
     char octet = 0;
     while (recv(client.get(), &octet, 1, 0) == 1) {
       if (send(client.get(), &octet, 1, MSG_NOSIGNAL) != 1) return;
+    }
+  } else if (wish == 'F') {
+    const auto received = recv(client.get(), chunk.data(), 32, 0);
+    if (received <= 0) return;
+    chunk[static_cast<std::size_t>(received)] = 0;
+    std::size_t left = std::strtoul(chunk.data(), nullptr, 10);
+    while (left > 0) {
+      const auto sent = send(client.get(), chunk.data(), std::min(left, kChunk), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      left -= static_cast<std::size_t>(sent);
     }
   } else if (wish == 'G') {
     (void)recv(client.get(), chunk.data(), chunk.size(), 0);

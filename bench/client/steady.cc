@@ -21,7 +21,8 @@ constexpr timeval kPatience{20, 0};
 constexpr std::string_view kRequest = "GET / HTTP/1.0\r\n\r\n";
 
 struct Outcome {
-  double begun = 0, seconds = 0;
+  double begun = 0, connected = 0,
+         seconds = 0;  // `connected`: of `seconds`, until connect() returned
   unsigned failed_connects = 0;
   int problem = 0;  // an errno; 0: answered
 };
@@ -43,6 +44,7 @@ void request(const SocketAddress& address, unsigned retries, Outcome& outcome) {
   const auto begun = Clock::now();
   for (unsigned attempt = 0; attempt <= retries; ++attempt) {
     const UniqueFd socket = dial(address);
+    outcome.connected = std::chrono::duration<double>(Clock::now() - begun).count();
     outcome.problem = socket ? ask_once(socket) : errno;
     if (socket) break;
     ++outcome.failed_connects;
@@ -61,8 +63,8 @@ void print(const std::vector<Outcome>& outcomes) {
     delayed += one.seconds > 0.25 ? 1 : 0;
     longest = std::max(longest, one.seconds);
     latencies.push_back(static_cast<std::uint32_t>(std::min(one.seconds, 4.0) * 1e9));
-    std::snprintf(text, sizeof text, "%s[%.3f, %.5f, %d]", series.empty() ? "" : ", ", one.begun,
-                  one.seconds, one.problem);
+    std::snprintf(text, sizeof text, "%s[%.3f, %.5f, %d, %.5f]", series.empty() ? "" : ", ",
+                  one.begun, one.seconds, one.problem, one.connected);
     series += text;
     if (one.problem == 0) continue;
     ++failures;

@@ -155,6 +155,15 @@ std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double b
   return std::chrono::microseconds(static_cast<std::int64_t>(std::min(seconds, 1e6) * 1e6));
 }
 
+std::chrono::microseconds detour(const Health& peer, const Health& next, const Policy& policy) {
+  if (!peer.smoothed_rtt || !next.smoothed_rtt) return std::chrono::microseconds::max();
+  const auto predicted = [&](const Health& health) {
+    return predicted_time(*health.smoothed_rtt, health.bandwidth.value_or(policy.assumed_bandwidth),
+                          policy.typical_octets);
+  };
+  return predicted(next) - predicted(peer);
+}
+
 namespace {
 
 // What the health of all candidates says of each.

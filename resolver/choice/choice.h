@@ -60,6 +60,10 @@ std::optional<std::size_t> stalest(const std::vector<Health>& health, const Poli
 std::chrono::microseconds predicted_time(std::chrono::microseconds rtt, double bandwidth,
                                          double octets);
 
+// How much longer a typical flow takes with `next` than with `peer`; the longest time where one of
+// them was never measured.
+std::chrono::microseconds detour(const Health& peer, const Health& next, const Policy& policy);
+
 // Why a candidate stands where it stands, for a person: "predicted 12.3 ms for 200 kB (rtt …)".
 std::string explain(const Ranked& ranked, const Health& health, const Policy& policy,
                     SteadyTime now);

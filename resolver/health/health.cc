@@ -8,7 +8,8 @@ namespace {
 constexpr std::chrono::milliseconds kFirstHold{1000};
 constexpr std::chrono::milliseconds kLongestHold{300'000};
 constexpr std::chrono::milliseconds kSuspicion{500};
-constexpr std::chrono::milliseconds kOverdue{20}, kOverdueUnmeasured{100}, kLongestOverdue{1000};
+constexpr std::chrono::milliseconds kOverdueUnmeasured{100}, kLongestOverdue{1000};
+constexpr std::chrono::milliseconds kShortestDetour{2}, kLongestDetour{5};
 constexpr double kBandwidthGain = 0.5;  // of the best window of a connection that carried
 constexpr double kLongFlow = 300'000;   // so many octets; of shorter ones in proportion
 constexpr double kPathGain = 0.4;       // at least, where the path was the limit
@@ -32,10 +33,17 @@ Health after_attempt(Health health, SteadyTime now) {
   return health;
 }
 
-std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt) {
+std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt,
+                                        std::chrono::microseconds detour) {
   if (!rtt) return kOverdueUnmeasured;
-  return std::min(kOverdue + std::chrono::ceil<std::chrono::milliseconds>(2 * *rtt),
-                  kLongestOverdue);
+  detour = std::clamp<std::chrono::microseconds>(detour, kShortestDetour, kLongestDetour);
+  return std::min(std::chrono::ceil<std::chrono::milliseconds>(2 * *rtt + detour), kLongestOverdue);
+}
+
+std::chrono::milliseconds late_after(std::chrono::microseconds rtt,
+                                     std::chrono::microseconds detour) {
+  detour = std::clamp<std::chrono::microseconds>(detour, kShortestDetour, kLongestOverdue);
+  return std::chrono::ceil<std::chrono::milliseconds>(2 * rtt + detour);
 }
 
 Health after_overdue(Health health, SteadyTime now) {

@@ -30,8 +30,14 @@ struct Health {
 // A connection is about to be tried.
 Health after_attempt(Health health, SteadyTime now);
 
-// How long the peer may take to take a connection, before it is suspected of being dead.
-std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt);
+// How long the peer may take to take a connection, before it is suspected of being dead: two round
+// trips, and as long as it would cost the others to go elsewhere (`detour`), of which 2 to 5 ms
+// count: a black hole costs each of those who wait for it a hundred times as much.
+std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt,
+                                        std::chrono::microseconds detour);
+// A peer that has taken so long is too slow to be worth it: as above, with all of the detour.
+std::chrono::milliseconds late_after(std::chrono::microseconds rtt,
+                                     std::chrono::microseconds detour);
 
 // The peer has not taken a connection for so long. Until it does or has failed, for 0.5 s at most,
 // others go elsewhere.

@@ -268,6 +268,7 @@ Result<void> KernelRedirect::lead(Ipv4 synthetic, std::uint16_t port,
   for (std::size_t i = 0; i < service.peer_count; ++i) {
     service.peers[i].endpoint = endpoint_of(ways[i].peer);
     service.peers[i].syn_timeout_ms = static_cast<std::uint32_t>(ways[i].syn_timeout.count());
+    service.peers[i].late_ms = static_cast<std::uint32_t>(ways[i].late.count());
     service.peers[i].overdue_ms = static_cast<std::uint32_t>(ways[i].overdue.count());
   }
   if (bpf_map_update_elem(map, &key, &service, BPF_ANY) == 0) return {};
@@ -289,7 +290,17 @@ std::optional<ConnectRedirect::Report> KernelRedirect::report_of(const SocketAdd
   mutua_peer_state state{};
   if (bpf_map_lookup_elem(bpf_map__fd(programs_->skeleton->maps.peers), &key, &state) != 0)
     return std::nullopt;
-  return Report{state.failures, state.closes, std::chrono::microseconds(state.rtt_us)};
+  Report report;
+  report.failures = state.failures;
+  report.ends = state.closes;
+  report.rtt = std::chrono::microseconds(state.rtt_us);
+  report.suspicions = state.suspicions;
+  report.late_answers = state.late_answers;
+  report.late_rtt = std::chrono::microseconds(state.late_rtt_us);
+  report.transfers = state.transfers;
+  report.octets = state.octets;
+  report.octets_per_second = static_cast<double>(state.octets_per_second);
+  return report;
 }
 
 int KernelRedirect::failure_descriptor() const {

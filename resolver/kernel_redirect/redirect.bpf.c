@@ -9,7 +9,7 @@
  *                   the relay, unseen by its program: the socket is bound to the loopback interface, so
  *                   that its second SYN, still for the peer's address, comes to this machine, where
  *                   sk_lookup has it answered by the relay in the peer's name. The peer is held down for
- *                   everybody at once. The round-trip time when a connection ends
+ *                   everybody at once. The round-trip time and the throughput when a connection ends
  *   tc              on the interfaces that peers are reached by: a reset that answers such a SYN is made
  *                   one that TCP does not believe, which makes it repeat the SYN at once (two ticks):
  *                   tcp_rcv_synsent_state_process(), "Previous FIN/ACK or RST/ACK might be ignored".
@@ -46,7 +46,9 @@
 #define SO_BINDTOIFINDEX 62
 #define LOOPBACK_INTERFACE 1 /* in every network namespace */
 #define SUSPICION_NANOSECONDS 1000000000ull
-#define HOLD_NANOSECONDS 1000000000ull /* until the resolver has heard of it and decides */
+#define SMALLEST_TRANSFER 32768           /* octets: shorter ones say nothing of the path */
+#define COMPARED_NANOSECONDS 250000000ull /* the resolver compares five times a second */
+#define HOLD_NANOSECONDS 1000000000ull    /* until the resolver has heard of it and decides */
 
 /* Set before the programs are loaded. */
 const volatile __u64 netns_cookie;
@@ -77,7 +79,7 @@ struct {
   __type(value, struct mutua_origin);
 } origins SEC(".maps");
 
-/* Wakes the resolver when a peer has failed; what it says stands in `peers`. */
+/* Wakes the resolver when a peer has failed or was late; what it says stands in `peers`. */
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 4096);
@@ -106,12 +108,19 @@ struct {
   __type(value, __u8);
 } places SEC(".maps");
 
-/* The two fields of the kernel's that no stable interface tells; found by name at load time. */
+/* The fields of the kernel's that no stable interface tells; found by name at load time. */
 struct sock {
   int sk_err;
 } __attribute__((preserve_access_index));
 struct tcp_sock {
   unsigned int srtt_us;
+  unsigned long long bytes_received;
+  struct {
+    unsigned int rtt_us;
+  } rcv_rtt_est; /* the round trip as the receiver of octets sees it, with what waits in queues */
+  struct {
+    unsigned int space;
+  } rcvq_space; /* the most octets that were received in one of those */
 } __attribute__((preserve_access_index));
 
 /* The kernel takes reads of a context in words only; the compiler would like to join two of them. */
@@ -134,6 +143,19 @@ static __always_inline bool is_suspect(const struct mutua_peer_state* state, __u
          now - asked_at < SUSPICION_NANOSECONDS;
 }
 
+static __always_inline void wake_resolver(void) {
+  const __u8 one = 1; /* a full buffer has woken it already */
+  bpf_ringbuf_output(&failures, (void*)&one, sizeof one, 0);
+}
+
+/* The relay shall avoid a suspect, too. */
+static __always_inline void note_suspicion(struct mutua_peer_state* state) {
+  if (state->suspected_for == state->asked_at) return;
+  state->suspected_for = state->asked_at;
+  __sync_fetch_and_add(&state->suspicions, 1);
+  wake_resolver();
+}
+
 /* The peer for a connection to (ipv4, port) whose socket takes addresses of `family`; remembered with
  * the socket. Null: the relay's business. */
 static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __u32 ipv4,
@@ -147,7 +169,11 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
     if (service->peers[i].endpoint.family != family) continue;
     struct mutua_peer_state* state = state_of(&service->peers[i].endpoint);
     if (state == NULL) return NULL;
-    if (now < state->held_until || is_suspect(state, now, service->peers[i].overdue_ms)) continue;
+    if (now < state->held_until) continue;
+    if (is_suspect(state, now, service->peers[i].overdue_ms)) {
+      note_suspicion(state);
+      continue;
+    }
     struct mutua_origin* origin =
         bpf_sk_storage_get(&origins, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
     if (origin == NULL) return NULL;
@@ -156,7 +182,10 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
       state->asked_at = now;
     origin->peer = service->peers[i].endpoint;
     origin->service = key;
+    origin->asked_at = now;
     origin->syn_timeout_ms = service->peers[i].syn_timeout_ms;
+    origin->overdue_ms = service->peers[i].overdue_ms;
+    origin->late_ms = service->peers[i].late_ms;
     origin->handed_over = 0;
     origin->synthetic.port = key.port;
     return origin;
@@ -258,8 +287,37 @@ static __always_inline void note_failure(const struct mutua_origin* origin) {
   state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
   state->asked_at = 0;
   __sync_fetch_and_add(&state->failures, 1);
-  const __u8 one = 1; /* a full buffer has woken it already */
-  bpf_ringbuf_output(&failures, (void*)&one, sizeof one, 0);
+  wake_resolver();
+}
+
+/* The peer has taken a connection. If that was so late that others are better off elsewhere, they are
+ * led there until the resolver has compared it anew. */
+static __always_inline void note_answer(const struct mutua_origin* origin) {
+  struct mutua_peer_state* state = bpf_map_lookup_elem(&peers, &origin->peer);
+  if (state == NULL) return;
+  const __u64 now = bpf_ktime_get_ns(), taken = now - origin->asked_at;
+  if (state->asked_at != 0) state->asked_at = 0;
+  if (taken > origin->overdue_ms * 1000000ull) {
+    if (taken > origin->late_ms * 1000000ull) state->held_until = now + COMPARED_NANOSECONDS;
+    state->late_rtt_us = (__u32)(taken / 1000);
+    __sync_fetch_and_add(&state->late_answers, 1);
+    wake_resolver();
+  } else if (state->held_until != 0) {
+    state->held_until = 0;
+  }
+}
+
+/* How much the connection received, and how fast at its best: the kernel's own measure, by which it
+ * sizes its buffers, counts no idle time. */
+static __always_inline void note_transfer(const struct mutua_origin* origin,
+                                          const struct tcp_sock* tcp) {
+  const __u64 octets = tcp->bytes_received, rtt = tcp->rcv_rtt_est.rtt_us >> 3;
+  if (octets < SMALLEST_TRANSFER || rtt == 0) return;
+  struct mutua_peer_state* state = state_of(&origin->peer);
+  if (state == NULL) return;
+  state->octets = octets;
+  state->octets_per_second = tcp->rcvq_space.space * 1000000ull / rtt;
+  __sync_fetch_and_add(&state->transfers, 1);
 }
 
 /* A connection has come from one state of TCP to another. */
@@ -270,15 +328,9 @@ static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock*
   const bool never_began = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_CLOSE;
   const bool begins = old_state == BPF_TCP_SYN_SENT && new_state == BPF_TCP_ESTABLISHED;
   const bool ends = old_state == BPF_TCP_ESTABLISHED;
-  if (begins) {
-    struct mutua_peer_state* alive = bpf_map_lookup_elem(&peers, &origin->peer);
-    if (alive == NULL) return;
-    if (alive->asked_at != 0) alive->asked_at = 0;
-    /* Late, but it has answered: its second SYN is the relay's only where that could be. */
-    if (alive->held_until != 0) alive->held_until = 0;
-    return;
-  }
-  if (!never_began && !ends) return;
+  const bool has_ended = new_state == BPF_TCP_CLOSE && !never_began; /* its program has read all */
+  if (begins) return note_answer(origin);
+  if (!never_began && !ends && !has_ended) return;
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
   if (tcp == NULL) return;
   if (never_began) {
@@ -286,6 +338,8 @@ static __always_inline void note_step(struct bpf_sock_ops* ctx, struct bpf_sock*
     if (((struct sock*)tcp)->sk_err != 0) note_failure(origin);
     return;
   }
+  if (has_ended) note_transfer(origin, tcp);
+  if (!ends) return;
   struct mutua_peer_state* state = state_of(&origin->peer);
   if (state == NULL) return;
   state->rtt_us = tcp->srtt_us >> 3;

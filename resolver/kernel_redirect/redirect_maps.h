@@ -31,24 +31,35 @@ struct mutua_service {
     struct mutua_endpoint endpoint;
     __u32 syn_timeout_ms;    /* of the first SYN; the second one goes to the relay */
     __u32 overdue_ms;        /* a SYN without an answer for so long makes others avoid the peer */
+    __u32 late_ms;           /* an answer after so long does, for the time of a comparison */
   } peers[MUTUA_MOST_PEERS]; /* the best first */
 };
 
 /* Written by the kernel's side when a connection ends: what became of a peer. */
 struct mutua_peer_state {
   __u64 held_until;
-  __u64 asked_at; /* the oldest SYN since its latest answer; 0: none is under way */
-  __u32 failures; /* connections that it refused or did not answer */
-  __u32 closes;   /* connections that ended after they were established */
-  __u32 rtt_us;   /* of the one that ended last */
+  __u64 asked_at;      /* the oldest SYN since its latest answer; 0: none is under way */
+  __u64 suspected_for; /* the `asked_at` that the resolver was told of last as overdue */
+  __u32 failures;      /* connections that it refused or did not answer */
+  __u32 suspicions;    /* times that its answer was overdue, and others avoided it */
+  __u32 late_answers;  /* connections that it took when its answer was overdue */
+  __u32 late_rtt_us;   /* of the latest of them */
+  __u32 closes;        /* connections that ended after they were established */
+  __u32 rtt_us;        /* of the one that ended last */
+  __u32 transfers;     /* connections that received enough to tell of the path */
   __u32 unused;
+  __u64 octets;            /* that the latest of those received */
+  __u64 octets_per_second; /* at its best */
 };
 
 /* Of one socket: where its program believes that it is connected to, and where it is. */
 struct mutua_origin {
   struct mutua_endpoint synthetic, peer;
   struct mutua_service_key service;
+  __u64 asked_at; /* when the program called connect() */
   __u32 syn_timeout_ms;
+  __u32 overdue_ms;
+  __u32 late_ms;
   __u32 handed_over; /* a flag: `peer` did not answer, the relay has taken its place */
 };
 

@@ -19,6 +19,8 @@ class ConnectRedirect {
     SocketAddress peer;
     std::chrono::milliseconds syn_timeout;  // of the first SYN; the relay answers the second one
     std::chrono::milliseconds overdue;      // an answer, for the connections after this one
+    std::chrono::milliseconds late;         // an answer after which others had better go elsewhere
+    bool operator==(const Way&) const = default;
   };
   static constexpr std::size_t kMostWays = 8;
 
@@ -26,6 +28,12 @@ class ConnectRedirect {
   struct Report {
     std::uint32_t failures = 0, ends = 0;
     std::chrono::microseconds rtt{0};  // of the connection that ended last
+    std::uint32_t suspicions = 0;      // times that its answer was overdue and others avoided it
+    std::uint32_t late_answers = 0;    // connections that it took when its answer was overdue
+    std::chrono::microseconds late_rtt{0};  // of the latest of them
+    std::uint32_t transfers = 0;            // connections that received enough to tell of the path
+    std::uint64_t octets = 0;               // that the latest of them received
+    double octets_per_second = 0;           // at its best
   };
 
   virtual ~ConnectRedirect() = default;
@@ -64,7 +72,7 @@ class ConnectRedirect {
 
   virtual std::optional<Report> report_of(const SocketAddress& peer) const = 0;
 
-  // Readable (epoll) when a peer has failed, until acknowledge().
+  // Readable (epoll) when a peer has failed or was late, until acknowledge().
   virtual int failure_descriptor() const = 0;
   virtual void acknowledge() = 0;
 };

@@ -32,8 +32,10 @@ class PeerChooser {
   virtual void choose_fresh(const Target& target,
                             std::function<void(std::optional<Order>)> done) = 0;
 
-  // A connection to `peer` begins. Returns after how long without an answer overdue() is due.
-  virtual std::chrono::milliseconds attempted(const SocketAddress& peer) = 0;
+  // A connection to `peer` begins, where others would go to `next` (null: nowhere) instead. Returns
+  // after how long without an answer overdue() is due.
+  virtual std::chrono::milliseconds attempted(const SocketAddress& peer,
+                                              const SocketAddress* next) = 0;
   virtual void overdue(const SocketAddress& peer) = 0;
   virtual void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) = 0;
   // The best window of a connection that received `octets`.

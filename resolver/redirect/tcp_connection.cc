@@ -149,7 +149,8 @@ void TcpConnection::give_up() {
 
 // True when the attempt is under way, or has already taken the connection further.
 bool TcpConnection::connect_to(const SocketAddress& candidate) {
-  const auto overdue = context_.chooser.attempted(candidate);
+  const SocketAddress* next = next_ < order_.size() ? &order_[next_] : nullptr;
+  const auto overdue = context_.chooser.attempted(candidate, next);
   const auto refused = [&](int problem) {
     last_failure_ = candidate.to_text() + ": " + std::strerror(problem);
     context_.chooser.failed(candidate, std::strerror(problem));

@@ -96,7 +96,7 @@ class UdpListener::Session final : public EventLoop::Handler,
     listener_.loop_.cancel(silence_timer_);
     while (next_ < order_.size()) {
       const SocketAddress& candidate = order_[next_++];
-      listener_.chooser_.attempted(candidate);
+      listener_.chooser_.attempted(candidate, nullptr);
       UniqueFd fd(socket(candidate.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
       if (!fd || connect(fd.get(), candidate.data(), candidate.size()) != 0 ||
           !listener_.loop_.add(fd.get(), EPOLLIN, *this)) {

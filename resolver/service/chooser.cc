@@ -53,11 +53,12 @@ void Chooser::choose_fresh(const Target& target, std::function<void(std::optiona
                   });
 }
 
-std::chrono::milliseconds Chooser::attempted(const SocketAddress& peer) {
+std::chrono::milliseconds Chooser::attempted(const SocketAddress& peer, const SocketAddress* next) {
   ++connections_;
+  const Health of_next = next == nullptr ? Health{} : health_.find({*next}).front();
   std::chrono::milliseconds patience{};
   health_.update(peer, [&](Health health) {
-    patience = overdue_after(health.smoothed_rtt);
+    patience = overdue_after(health.smoothed_rtt, detour(health, of_next, policy_));
     return after_attempt(std::move(health), clock_.steady_now());
   });
   return patience;
@@ -86,10 +87,15 @@ void Chooser::probed(const SocketAddress& peer, std::chrono::microseconds rtt) {
   });
 }
 
-std::vector<SocketAddress> Chooser::known(const Target& target) {
+Discovery::SharedCandidates Chooser::at_hand(const Target& target) {
   const auto host = wire::Name::parse(target.host);
   const auto list = host ? discovery_.find_cached(*host, target.port) : std::nullopt;
-  return list && list->ok() ? addresses_of(***list) : std::vector<SocketAddress>();
+  return list && list->ok() ? **list : nullptr;
+}
+
+std::vector<SocketAddress> Chooser::known(const Target& target) {
+  const auto candidates = at_hand(target);
+  return candidates ? addresses_of(*candidates) : std::vector<SocketAddress>();
 }
 
 std::optional<SocketAddress> Chooser::doubted_of(const std::vector<SocketAddress>& peers) const {
@@ -113,20 +119,36 @@ void Chooser::failed(const SocketAddress& peer, const std::string& reason) {
   });
 }
 
-std::vector<Chooser::Proven> Chooser::proven(const Target& target) {
-  const auto host = wire::Name::parse(target.host);
-  const auto known = host ? discovery_.find_cached(*host, target.port) : std::nullopt;
-  if (!known || !known->ok()) return {};
-  const std::vector<Candidate>& candidates = ***known;
-  const std::vector<Health> health = health_.find(addresses_of(candidates));
+Policy Chooser::standing_policy() const {
   Policy policy = policy_;
-  policy.explore = 0;  // the order stands for many connections
+  policy.explore = 0;
+  return policy;
+}
+
+std::vector<Chooser::Proven> Chooser::proven(const Target& target) {
+  const auto candidates = at_hand(target);
+  if (!candidates) return {};
+  const std::vector<Health> health = health_.find(addresses_of(*candidates));
   std::vector<Proven> proven;
-  for (const Ranked& ranked : rank(candidates, health, policy, 0, clock_.steady_now())) {
+  std::optional<std::size_t> before;
+  // A lower priority is for emergencies, whatever its peers could do.
+  const auto note_next = [&](std::optional<std::size_t> next) {
+    if (!before) return;
+    const Health& peer = health[*before];
+    const bool is_equal = next && (*candidates)[*next].priority == (*candidates)[*before].priority;
+    const auto cost = detour(peer, is_equal ? health[*next] : Health{}, policy_);
+    proven.back().overdue = overdue_after(peer.smoothed_rtt, cost);
+    proven.back().late = late_after(*peer.smoothed_rtt, cost);
+  };
+  for (const Ranked& ranked :
+       rank(*candidates, health, standing_policy(), 0, clock_.steady_now())) {
     const Health& one = health[ranked.index];
     if (ranked.standing != Standing::measured || one.consecutive_failures > 0) break;
-    proven.push_back({candidates[ranked.index].address, *one.smoothed_rtt});
+    note_next(ranked.index);
+    proven.push_back({(*candidates)[ranked.index].address, *one.smoothed_rtt, {}, {}});
+    before = ranked.index;
   }
+  note_next(std::nullopt);
   return proven;
 }
 
@@ -134,9 +156,7 @@ std::vector<ExplainedCandidate> Chooser::explained(const std::vector<Candidate>&
   const SteadyTime now = clock_.steady_now();
   const std::vector<Health> health = health_.find(addresses_of(candidates));
   std::vector<ExplainedCandidate> result;
-  Policy policy = policy_;
-  policy.explore = 0;
-  for (const Ranked& ranked : rank(candidates, health, policy, draws_.load(), now)) {
+  for (const Ranked& ranked : rank(candidates, health, standing_policy(), draws_.load(), now)) {
     result.push_back({candidates[ranked.index], ranked, health[ranked.index],
                       explain(ranked, health[ranked.index], policy_, now)});
   }

@@ -29,7 +29,8 @@ class Chooser final : public PeerChooser {
   std::optional<Order> choose_cached(const Target& target) override;
   void choose_fresh(const Target& target, std::function<void(std::optional<Order>)> done) override;
 
-  std::chrono::milliseconds attempted(const SocketAddress& peer) override;
+  std::chrono::milliseconds attempted(const SocketAddress& peer,
+                                      const SocketAddress* next) override;
   void overdue(const SocketAddress& peer) override;
   void measured_rtt(const SocketAddress& peer, std::chrono::microseconds rtt) override;
   void measured_transfer(const SocketAddress& peer, double octets_per_second,
@@ -56,6 +57,8 @@ class Chooser final : public PeerChooser {
   struct Proven {
     SocketAddress address;
     std::chrono::microseconds rtt;
+    // See overdue_after() and late_after(): when the next one is the better choice.
+    std::chrono::milliseconds overdue, late;
   };
   std::vector<Proven> proven(const Target& target);
 
@@ -64,6 +67,10 @@ class Chooser final : public PeerChooser {
 
  private:
   Order order_of(const std::vector<Candidate>& candidates);
+  // The candidates in the cache; null where the authority would have to be asked, or has none.
+  Discovery::SharedCandidates at_hand(const Target& target);
+  // For an order that stands for many connections, or is looked at: nobody is tried out.
+  Policy standing_policy() const;
 
   Discovery& discovery_;
   HealthTable& health_;

@@ -80,7 +80,7 @@ void ConnectRoutes::compare() {
     for (const auto& peer : chooser_.proven(next->second)) {
       if (ways.size() == ConnectRedirect::kMostWays) break;
       if (redirect_.can_lead_to(peer.address))
-        ways.push_back({peer.address, syn_timeout(peer.rtt), overdue_after(peer.rtt)});
+        ways.push_back({peer.address, syn_timeout(peer.rtt), peer.overdue, peer.late});
     }
     lead(place, std::move(ways));
     compared_ = place;
@@ -88,28 +88,29 @@ void ConnectRoutes::compare() {
 }
 
 void ConnectRoutes::lead(const Place& place, Ways ways) {
-  std::vector<SocketAddress> order;
-  for (const auto& way : ways) order.push_back(way.peer);
   const auto led = led_.find(place);
-  const bool same = led == led_.end() ? order.empty() : led->second == order;
+  const bool same = led == led_.end() ? ways.empty() : led->second == ways;
   if (same) return;
   // What the kernel knew of a peer before is old news.
-  for (const SocketAddress& peer : order)
-    reports_.try_emplace(peer, redirect_.report_of(peer).value_or(ConnectRedirect::Report{}));
+  for (const auto& way : ways)
+    reports_.try_emplace(way.peer,
+                         redirect_.report_of(way.peer).value_or(ConnectRedirect::Report{}));
   if (const auto done = redirect_.lead(place.first, place.second, ways); !done) {
     log::warning("kernel_redirect.failed", {{"cause", done.error().message()}});
     return;
   }
-  if (order.empty()) {
+  if (ways.empty()) {
     led_.erase(place);
   } else {
-    led_[place] = std::move(order);
+    led_[place] = std::move(ways);
   }
 }
 
 void ConnectRoutes::hear_reports() {
   std::set<SocketAddress> peers;
-  for (const auto& [place, order] : led_) peers.insert(order.begin(), order.end());
+  for (const auto& [place, ways] : led_) {
+    for (const auto& way : ways) peers.insert(way.peer);
+  }
   std::erase_if(reports_, [&](const auto& one) { return !peers.contains(one.first); });
   for (const SocketAddress& peer : peers) {
     const auto now = redirect_.report_of(peer);
@@ -120,6 +121,10 @@ void ConnectRoutes::hear_reports() {
       chooser_.measured_rtt(peer, now->rtt);
       chooser_.succeeded(peer);
     }
+    if (now->transfers != before.transfers)
+      chooser_.measured_transfer(peer, now->octets_per_second, now->octets);
+    if (now->suspicions != before.suspicions) chooser_.overdue(peer);
+    if (now->late_answers != before.late_answers) chooser_.measured_rtt(peer, now->late_rtt);
     if (now->failures != before.failures)
       chooser_.failed(peer, "refused or did not answer a connection");
   }

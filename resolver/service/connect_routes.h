@@ -42,7 +42,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   ConnectRedirect& redirect_;
   Chooser& chooser_;
   Names& names_;
-  std::map<Place, std::vector<SocketAddress>> led_;
+  std::map<Place, Ways> led_;
   std::map<SocketAddress, ConnectRedirect::Report> reports_;  // of the peers in led_, as last heard
   Place compared_;                                            // the last one of the latest turn
   EventLoop::TimerKey timer_{}, again_{};

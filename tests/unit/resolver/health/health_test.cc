@@ -41,15 +41,25 @@ TEST(Health, ConnectionsThatFailTogetherAreOneFailure) {
 }
 
 TEST(Health, APeerWhoseAnswerIsOverdueIsAvoidedUntilItAnswersOrAWhileHasPassed) {
-  EXPECT_EQ(overdue_after(std::nullopt), 100ms);
-  EXPECT_EQ(overdue_after(5ms), 30ms);
-  EXPECT_EQ(overdue_after(10s), 1s);
+  EXPECT_EQ(overdue_after(std::nullopt, 5ms), 100ms);
+  EXPECT_EQ(overdue_after(5ms, 3ms), 13ms);
+  EXPECT_EQ(overdue_after(10s, 7ms), 1s);
   const Health suspect = after_overdue(after_rtt({}, 5ms, kStart), kStart);
   EXPECT_TRUE(suspect.is_held(kStart + 400ms));
   EXPECT_FALSE(suspect.is_held(kStart + 500ms));
   EXPECT_EQ(suspect.consecutive_failures, 0u);
   EXPECT_FALSE(after_rtt(suspect, 5ms, kStart + 1ms).is_held(kStart + 2ms));
   EXPECT_EQ(after_failure(suspect, "no answer", kStart + 1ms).consecutive_failures, 1u);
+}
+
+TEST(Health, PatienceWithAPeerIsWorthWhatItCostsToGoElsewhere) {
+  EXPECT_EQ(overdue_after(100us, 0ms), 3ms) << "next to nothing";
+  EXPECT_EQ(overdue_after(100us, -5ms), 3ms) << "less than nothing: the order has its reasons";
+  EXPECT_EQ(overdue_after(100us, 4ms), 5ms);
+  EXPECT_EQ(overdue_after(100us, std::chrono::microseconds::max()), 6ms) << "a black hole is worse";
+  EXPECT_EQ(late_after(100us, 1ms), 3ms);
+  EXPECT_EQ(late_after(100us, 90ms), 91ms) << "slow, but still the best";
+  EXPECT_EQ(late_after(100us, std::chrono::microseconds::max()), 1001ms);
 }
 
 TEST(Health, OneSuccessEndsTheHold) {
