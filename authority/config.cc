@@ -113,8 +113,8 @@ Result<void> read_unknown_names(Config& file, AuthorityConfig& config) {
   return {};
 }
 
-Result<std::vector<TsigKey>> read_tsig_keys(Config& file, std::string_view key) {
-  std::vector<TsigKey> keys;
+Result<std::vector<wire::TsigKey>> read_tsig_keys(Config& file, std::string_view key) {
+  std::vector<wire::TsigKey> keys;
   for (const std::string& text : file.list(key)) {
     auto read = zone_transfer::read_tsig_key(text);
     if (!read) return file.error_at(key, read.error().message());
@@ -187,9 +187,9 @@ Result<void> read_dnssec(Config& file, AuthorityConfig& config) {
 // "<what> [<name of a transfer key>]"
 struct WithKey {
   std::string what;
-  std::optional<TsigKey> key;
+  std::optional<wire::TsigKey> key;
 };
-Result<WithKey> read_with_key(const std::string& text, const std::vector<TsigKey>& keys) {
+Result<WithKey> read_with_key(const std::string& text, const std::vector<wire::TsigKey>& keys) {
   std::istringstream words(text);
   WithKey read;
   std::string name, more;
@@ -197,14 +197,14 @@ Result<WithKey> read_with_key(const std::string& text, const std::vector<TsigKey
   if (words >> more) return Error("expected: address, and a key at most");
   if (name.empty()) return read;
   const wire::Name wanted = TRY(wire::Name::parse(name));
-  for (const TsigKey& key : keys)
+  for (const wire::TsigKey& key : keys)
     if (key.name == wanted) read.key = key;
   if (!read.key) return Error("no transfer_key has the name " + name);
   return read;
 }
 
 // "<prefix> [<key>] [tls]"
-Result<TransferRule> read_rule(std::string text, const std::vector<TsigKey>& keys) {
+Result<TransferRule> read_rule(std::string text, const std::vector<wire::TsigKey>& keys) {
   constexpr std::string_view kTls = " tls";
   const bool needs_tls = text.ends_with(kTls);
   if (needs_tls) text.resize(text.size() - kTls.size());
@@ -214,13 +214,13 @@ Result<TransferRule> read_rule(std::string text, const std::vector<TsigKey>& key
   return rule;
 }
 
-Result<NotifyTarget> read_target(const std::string& text, const std::vector<TsigKey>& keys) {
+Result<NotifyTarget> read_target(const std::string& text, const std::vector<wire::TsigKey>& keys) {
   WithKey read = TRY(read_with_key(text, keys));
   return NotifyTarget{TRY(SocketAddress::parse(read.what, kDnsPort)), std::move(read.key)};
 }
 
 // "address[:port] key|unsigned"
-Result<Primary> read_primary(const std::string& text, const std::vector<TsigKey>& keys) {
+Result<Primary> read_primary(const std::string& text, const std::vector<wire::TsigKey>& keys) {
   const std::size_t space = text.find(' ');
   if (space == std::string::npos) return Error("expected: address, and a key or unsigned");
   if (text.substr(space + 1) == "unsigned")

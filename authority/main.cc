@@ -39,7 +39,7 @@ TransferTaker transfers_from(const TransferService& service) {
   };
 }
 
-ResponseSigner signer_of_answers(const Replaceable<std::vector<TsigKey>>& keys) {
+ResponseSigner signer_of_answers(const Replaceable<std::vector<wire::TsigKey>>& keys) {
   return [&keys](BytesView question, BytesView response) {
     const auto current = keys.get();
     return answer_signed_question(question, to_bytes(response), *current,
@@ -66,7 +66,7 @@ Result<void> serve(const CommandLine& line, ZoneStore& store) {
     list = TRY(ZoneList::create(*config.zone_list, config.zone, config.transfer, system_clock()));
     transfers.add(list->versions(), list->history());
   }
-  Replaceable<std::vector<TsigKey>> question_keys(keys_of_questions(config));
+  Replaceable<std::vector<wire::TsigKey>> question_keys(keys_of_questions(config));
   std::unique_ptr<Forwarder> forwarder;
   if (config.unknown_names == UnknownNames::forward)
     forwarder = std::make_unique<Forwarder>(

@@ -22,8 +22,8 @@ Result<void> take_up(const std::string& path, const Running& running) {
 
 }  // namespace
 
-std::vector<TsigKey> keys_of_questions(const AuthorityConfig& config) {
-  std::vector<TsigKey> keys = config.writer.tsig_keys;
+std::vector<wire::TsigKey> keys_of_questions(const AuthorityConfig& config) {
+  std::vector<wire::TsigKey> keys = config.writer.tsig_keys;
   keys.insert(keys.end(), config.transfer.keys.begin(), config.transfer.keys.end());
   return keys;
 }

@@ -13,7 +13,7 @@
 namespace mutua::authority {
 
 // Every key that a question may be signed with.
-std::vector<TsigKey> keys_of_questions(const AuthorityConfig& config);
+std::vector<wire::TsigKey> keys_of_questions(const AuthorityConfig& config);
 
 // What takes up another configuration while it runs. References; all outlive it.
 struct Running {
@@ -21,7 +21,7 @@ struct Running {
   ZoneSource& source;
   TransferService& transfers;
   std::vector<Notifier*> notifiers;
-  Replaceable<std::vector<TsigKey>>& question_keys;
+  Replaceable<std::vector<wire::TsigKey>>& question_keys;
 };
 
 // SIGHUP: reads the file again and takes up what may change in a running server: certificate, cookie

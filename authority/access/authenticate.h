@@ -8,7 +8,6 @@
 #include "authority/access/refusal.h"
 #include "authority/access/replay_guard.h"
 #include "authority/access/source_limits.h"
-#include "authority/access/tsig_key.h"
 #include "authority/store/rows.h"
 #include "authority/zone/zone_version.h"
 #include "base/bytes.h"
@@ -17,6 +16,7 @@
 #include "wire/message.h"
 #include "wire/rdata.h"
 #include "wire/tsig.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::authority {
 
@@ -41,7 +41,7 @@ using Caller = std::variant<OperatorCaller, KeyCaller>;
 
 // How the response to a TSIG request is signed (RFC 8945 section 5.3).
 struct ResponseSignature {
-  const TsigKey* key = nullptr;  // null: the TSIG goes back without a MAC (BADKEY, BADSIG)
+  const wire::TsigKey* key = nullptr;  // null: the TSIG goes back without a MAC (BADKEY, BADSIG)
   wire::Tsig fields;
   Bytes request_mac;
 };
@@ -80,7 +80,8 @@ struct Unauthenticated {
 
 // What authenticate() judges by. References and views live as long as the call.
 struct AuthenticationContext {
-  std::span<const TsigKey> tsig_keys;  // outlive the responses too: they are signed with these
+  std::span<const wire::TsigKey>
+      tsig_keys;  // outlive the responses too: they are signed with these
   const ZoneVersion& version;
   const ReplayGuard& replay_guard;
   SourceLimits& limits;

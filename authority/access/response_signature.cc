@@ -32,8 +32,8 @@ Bytes sign_response(Bytes message, const ResponseSignature& signature) {
       });
 }
 
-Bytes answer_signed_question(BytesView question, Bytes response, std::span<const TsigKey> keys,
-                             WallTime now) {
+Bytes answer_signed_question(BytesView question, Bytes response,
+                             std::span<const wire::TsigKey> keys, WallTime now) {
   auto parsed = wire::parse(question);
   if (!parsed.ok() || !parsed->signature_offset || parsed->signature_type != wire::RRType::tsig)
     return malformed(std::move(response));

@@ -2,9 +2,9 @@
 
 #include <span>
 
-#include "authority/access/tsig_key.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::authority {
 
@@ -16,7 +16,7 @@ Bytes sign_response(Bytes message, const ResponseSignature& signature);
 // The response to a question that ends with a TSIG (RFC 8945 section 5.3): `response` signed where
 // the question's signature holds, otherwise one that says what is wrong with it. Nothing is
 // remembered: a question may come twice. Thread-safe.
-Bytes answer_signed_question(BytesView question, Bytes response, std::span<const TsigKey> keys,
-                             WallTime now);
+Bytes answer_signed_question(BytesView question, Bytes response,
+                             std::span<const wire::TsigKey> keys, WallTime now);
 
 }  // namespace mutua::authority

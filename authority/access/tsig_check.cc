@@ -27,8 +27,8 @@ Unauthenticated not_authentic(Rcode error, std::string text, ResponseSignature s
   return {{Rcode::notauth, ExtendedError::prohibited, std::move(text)}, std::move(signature)};
 }
 
-const TsigKey* find_key(std::span<const TsigKey> keys, const wire::Tsig& tsig) {
-  const auto found = std::find_if(keys.begin(), keys.end(), [&](const TsigKey& key) {
+const wire::TsigKey* find_key(std::span<const wire::TsigKey> keys, const wire::Tsig& tsig) {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const wire::TsigKey& key) {
     const auto algorithm = wire::Name::parse(key.algorithm);
     return key.name == tsig.key_name && algorithm.ok() && *algorithm == tsig.algorithm;
   });
@@ -45,7 +45,7 @@ Bytes server_time(std::int64_t now) {  // 48 bits
 }  // namespace
 
 std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
-                                                      std::span<const TsigKey> keys,
+                                                      std::span<const wire::TsigKey> keys,
                                                       WallTime wall_now) {
   auto tsig = wire::read_tsig(request.bytes, request.message);
   if (!tsig.ok()) return malformed("TSIG: " + tsig.error().message());
@@ -57,7 +57,7 @@ std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
   signature.fields.mac.clear();
   signature.fields.other.clear();
 
-  const TsigKey* key = find_key(keys, *tsig);
+  const wire::TsigKey* key = find_key(keys, *tsig);
   if (!key) {
     return not_authentic(Rcode::badkey, "TSIG: no such key", std::move(signature));
   }

@@ -16,6 +16,7 @@ struct CheckedTsig {
 // RFC 8945 section 5.2: key, MAC, time, truncation, in this order. The
 // keys outlive the signature.
 std::variant<CheckedTsig, Unauthenticated> check_tsig(const Request& request,
-                                                      std::span<const TsigKey> keys, WallTime now);
+                                                      std::span<const wire::TsigKey> keys,
+                                                      WallTime now);
 
 }  // namespace mutua::authority

@@ -360,7 +360,7 @@ Bytes TcpFollower::acknowledge(BytesView bytes, const wire::Message& request,
   }
   if (!request.signature_offset || request.signature_type != RRType::tsig)
     return refuse({wire::Rcode::refused, wire::ExtendedError::prohibited, "not signed"});
-  std::vector<TsigKey> keys;  // of all primaries at this address
+  std::vector<wire::TsigKey> keys;  // of all primaries at this address
   for (const Primary& primary : *primaries)
     if (primary.key &&
         std::ranges::equal(primary.address.address_octets(), source.address_octets()))

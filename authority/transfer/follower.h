@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "authority/access/tsig_key.h"
 #include "authority/store/zone_store.h"
 #include "authority/zone/catalog.h"
 #include "authority/zone/change_history.h"
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/socket_address.h"
+#include "wire/tsig_key.h"
 #include "zone_transfer/incoming_transfer.h"
 
 namespace mutua::authority {
@@ -22,7 +22,7 @@ namespace mutua::authority {
 // to ask for that by its name.
 struct Primary {
   SocketAddress address;
-  std::optional<TsigKey> key;
+  std::optional<wire::TsigKey> key;
 };
 
 struct FollowerConfig {

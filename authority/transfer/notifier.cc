@@ -95,7 +95,7 @@ class Secondary {
     return target_.key ? sign(std::move(bytes), *target_.key, wall_now) : bytes;
   }
 
-  Bytes sign(Bytes message, const TsigKey& key, WallTime wall_now) {
+  Bytes sign(Bytes message, const wire::TsigKey& key, WallTime wall_now) {
     wire::Tsig fields;
     fields.key_name = key.name;
     // Checked where the configuration was read.

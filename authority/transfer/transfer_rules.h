@@ -4,10 +4,10 @@
 #include <string_view>
 #include <vector>
 
-#include "authority/access/tsig_key.h"
 #include "base/result.h"
 #include "base/socket_address.h"
 #include "wire/name.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::authority {
 
@@ -40,12 +40,12 @@ bool permits(const std::vector<TransferRule>& rules, const SocketAddress& source
 // Who hears of every change (RFC 1996), signed with the key where there is one.
 struct NotifyTarget {
   SocketAddress address;
-  std::optional<TsigKey> key;
+  std::optional<wire::TsigKey> key;
 };
 
 struct TransferConfig {
   std::vector<TransferRule> rules;  // none: nobody may
-  std::vector<TsigKey> keys;        // that requests may be signed with
+  std::vector<wire::TsigKey> keys;  // that requests may be signed with
   std::vector<NotifyTarget> notify;
 };
 

@@ -90,7 +90,7 @@ void Writer::stop() {
   if (state_->thread.joinable()) state_->thread.join();
 }
 
-void Writer::replace_tsig_keys(std::vector<TsigKey> keys) {
+void Writer::replace_tsig_keys(std::vector<wire::TsigKey> keys) {
   state_->core.replace_tsig_keys(std::move(keys));
 }
 

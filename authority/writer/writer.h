@@ -8,7 +8,6 @@
 #include <optional>
 #include <vector>
 
-#include "authority/access/tsig_key.h"
 #include "authority/dnssec/key_keeper.h"
 #include "authority/dnssec/rrsig.h"
 #include "authority/federation/policy.h"
@@ -20,6 +19,7 @@
 #include "base/counter.h"
 #include "base/result.h"
 #include "base/socket_address.h"
+#include "wire/tsig_key.h"
 
 namespace mutua::authority {
 
@@ -43,7 +43,7 @@ enum class WithoutKeys {
 };
 
 struct WriterConfig {
-  std::vector<TsigKey> tsig_keys;
+  std::vector<wire::TsigKey> tsig_keys;
   // The zone is signed with them; outlives the writer, which alone uses it.
   KeyKeeper* keys = nullptr;
   WithoutKeys without_keys = WithoutKeys::refuse;
@@ -99,7 +99,7 @@ class Writer {
   void stop();
 
   // Other keys of operators, for groups of requests that are begun from now on. Thread-safe.
-  void replace_tsig_keys(std::vector<TsigKey> keys);
+  void replace_tsig_keys(std::vector<wire::TsigKey> keys);
 
   // Whether submit() would look at this datagram at all now: a flood of bad signatures ends here,
   // before it costs anything. Thread-safe, never blocks.

@@ -37,7 +37,7 @@ class WriterCore {
   void process(std::vector<UpdateRequest> requests);
 
   // Any thread.
-  void replace_tsig_keys(std::vector<TsigKey> keys) { tsig_keys_.replace(std::move(keys)); }
+  void replace_tsig_keys(std::vector<wire::TsigKey> keys) { tsig_keys_.replace(std::move(keys)); }
 
   std::optional<WallTime> next_due() const;
   // There is more to be done at once, in portions, and the last one was written.
@@ -106,8 +106,9 @@ class WriterCore {
 
   ZoneStore& store_;
   const WriterConfig config_;
-  Replaceable<std::vector<TsigKey>> tsig_keys_;
-  std::shared_ptr<const std::vector<TsigKey>> keys_of_group_;  // its answers are signed with them
+  Replaceable<std::vector<wire::TsigKey>> tsig_keys_;
+  std::shared_ptr<const std::vector<wire::TsigKey>>
+      keys_of_group_;  // its answers are signed with them
   const Clock& clock_;
   const Moment started_;
   State state_;

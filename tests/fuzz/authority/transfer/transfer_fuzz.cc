@@ -33,13 +33,13 @@ struct Setup {
     config.rules.push_back({AddressPrefix::parse("0.0.0.0/0").value(), key.name});
   }
 
-  TsigKey key{wire::Name::parse("k").value(), "hmac-sha256", Bytes(32, 1)};
+  wire::TsigKey key{wire::Name::parse("k").value(), "hmac-sha256", Bytes(32, 1)};
   TransferConfig config;
   ChangeHistory history;
   std::unique_ptr<Catalog> catalog;
 };
 
-Bytes sign(Bytes message, const TsigKey& key) {
+Bytes sign(Bytes message, const wire::TsigKey& key) {
   wire::Tsig fields;
   fields.key_name = key.name;
   fields.algorithm = wire::Name::parse(key.algorithm).value();

@@ -198,7 +198,7 @@ class StreamVerifierTest : public testing::Test {
   static Bytes plain() { return message({"a.f. 60 IN TXT x"}).to_wire(); }
 
   FakeClock clock_;
-  TsigKey key_{wire::Name::parse("k").value(), "hmac-sha256", Bytes(32, 1)};
+  wire::TsigKey key_{wire::Name::parse("k").value(), "hmac-sha256", Bytes(32, 1)};
   StreamVerifier verifier_{key_};
 };
 

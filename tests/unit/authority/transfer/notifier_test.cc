@@ -37,7 +37,7 @@ class NotifierTest : public testing::Test {
     address_ = SocketAddress::from_sockaddr(reinterpret_cast<sockaddr*>(&bound), size);
   }
 
-  void start(std::optional<TsigKey> key = std::nullopt, NotifyTimes times = {}) {
+  void start(std::optional<wire::TsigKey> key = std::nullopt, NotifyTimes times = {}) {
     notifier_ =
         Notifier::create({{address_, std::move(key)}}, catalog_, system_clock(), times).value();
     notifier_->start();
@@ -123,7 +123,7 @@ TEST_F(NotifierTest, ChangesInQuickSuccessionShareOne) {
 }
 
 TEST_F(NotifierTest, WithAKeyItSignsAndHeedsOnlyWhatIsSigned) {
-  start(TsigKey{Name::parse("k").value(), "hmac-sha256", Bytes(32, 7)},
+  start(wire::TsigKey{Name::parse("k").value(), "hmac-sha256", Bytes(32, 7)},
         {milliseconds(1), milliseconds(20), 4});
   EXPECT_EQ(receive(), 1u);
   const auto message = wire::parse(octets_).value();
