@@ -101,8 +101,7 @@ std::set<RRType> nsec3_types(const ZoneVersion& version, const wire::Name& owner
 }
 
 Result<wire::Name> nsec3_owner(const wire::Name& apex, const wire::Name& name) {
-  const auto label = dnssec::nsec3_label(dnssec::nsec3_hash(name.lowered().wire(), {}));
-  return apex.child(as_text(BytesView(label).subspan(1)));
+  return dnssec::nsec3_owner(apex, dnssec::nsec3_hash(name.lowered().wire(), {}));
 }
 
 std::set<RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner) {

@@ -9,6 +9,7 @@
 
 #include "authority/zone/zone_from_records.h"
 #include "authority/zone/zone_rules.h"
+#include "wire/rdata.h"
 
 namespace mutua::authority {
 namespace {
@@ -238,15 +239,10 @@ void ZoneVersion::settle_denial() {
   if (find(apex_, RRType::nsec)) denial_ = Denial::nsec;
   const RRset* parameters = find(apex_, RRType::nsec3param);
   if (!parameters || nsec3_owners_.empty()) return;
-  // algorithm 1 | flags 1 | iterations 2 | salt length 1 | salt (RFC 5155 section 4.2)
-  const BytesView rdata = parameters->rdatas.front();
-  constexpr std::size_t kFixed = 5;
-  constexpr std::uint8_t kSha1 = 1;
-  const bool can_be_followed = rdata.size() >= kFixed && rdata.size() == kFixed + rdata[4] &&
-                               rdata[0] == kSha1 && load_u16(rdata.data() + 2) == 0;
-  if (!can_be_followed) return;
+  auto parsed = wire::parse_nsec3param(parameters->rdatas.front());
+  if (!parsed || !parsed->is_plain()) return;
   denial_ = Denial::nsec3;
-  nsec3_salt_ = to_bytes(rdata.subspan(kFixed));
+  nsec3_salt_ = std::move(parsed->salt);
 }
 
 Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& change,

@@ -98,6 +98,11 @@ Nsec3Hash nsec3_hash_of_label(std::string_view label) {
   return hash;
 }
 
+Result<wire::Name> nsec3_owner(const wire::Name& apex, const Nsec3Hash& hash) {
+  const Nsec3Label label = nsec3_label(hash);
+  return apex.child(as_text(BytesView(label).subspan(1)));
+}
+
 //   algorithm 1 | flags 1 | iterations 2 | salt length 1 | hash length 1 | next hash 20 | bitmaps
 Bytes make_nsec3(const std::set<wire::RRType>& types, const Nsec3Hash& next) {
   Bytes rdata{kSha1, 0, 0, 0, 0, static_cast<std::uint8_t>(next.size())};

@@ -215,6 +215,19 @@ std::uint16_t key_tag(BytesView key_rdata) {
   return static_cast<std::uint16_t>(sum + (sum >> 16));
 }
 
+bool Nsec3Parameters::is_plain() const {
+  constexpr std::uint8_t kSha1 = 1;
+  return algorithm == kSha1 && iterations == 0;
+}
+
+//   algorithm 1 | flags 1 | iterations 2 | salt length 1 | salt
+Result<Nsec3Parameters> parse_nsec3param(BytesView rdata) {
+  constexpr std::size_t kFixedSize = 5;
+  if (rdata.size() < kFixedSize || rdata.size() != kFixedSize + rdata[4])
+    return Error("NSEC3PARAM record: RDATA of the wrong size");
+  return Nsec3Parameters{rdata[0], load_u16(rdata.data() + 2), to_bytes(rdata.subspan(kFixedSize))};
+}
+
 Result<std::vector<std::string>> parse_txt(BytesView rdata) {
   if (auto checked = check_strings(rdata); !checked.ok()) return checked.error().in("TXT record");
   std::vector<std::string> strings;

@@ -28,6 +28,14 @@ struct Key {  // RFC 2535 section 3, RFC 3445; the same shape as DNSKEY
   std::uint8_t algorithm = 0;
   Bytes public_key;
 };
+struct Nsec3Parameters {  // RFC 5155 section 4.2
+  std::uint8_t algorithm = 0;
+  std::uint16_t iterations = 0;
+  Bytes salt;
+
+  // Of SHA-1, and with no further iterations: the hash that anybody here computes (RFC 9276 section 3.1).
+  bool is_plain() const;
+};
 
 Result<Soa> parse_soa(BytesView rdata);
 Bytes make_soa(const Soa& soa);
@@ -36,6 +44,7 @@ Bytes make_srv(const Srv& srv);
 Result<Key> parse_key(BytesView rdata);
 Bytes make_key(const Key& key);
 std::uint16_t key_tag(BytesView key_rdata);  // RFC 4034 appendix B
+Result<Nsec3Parameters> parse_nsec3param(BytesView rdata);
 // TXT: one or more strings of at most 255 octets.
 Result<std::vector<std::string>> parse_txt(BytesView rdata);
 Result<Bytes> make_txt(const std::vector<std::string>& strings);

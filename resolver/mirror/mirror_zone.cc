@@ -98,8 +98,7 @@ SignedRRset signed_rrset(const MirrorNode& node, const RRset& rrset) {
 }
 
 wire::Name nsec3_owner(const Name& apex, const dnssec::Nsec3Hash& hash) {
-  const dnssec::Nsec3Label label = dnssec::nsec3_label(hash);
-  const auto name = apex.child(as_text(BytesView(label).subspan(1)));
+  const auto name = dnssec::nsec3_owner(apex, hash);
   return name ? *name : apex;  // where the apex is too long there are no NSEC3s
 }
 
@@ -137,11 +136,7 @@ Result<MirrorZone::Shared> MirrorZone::settle(const Name& apex, std::vector<Node
   const RRset* soa = has_apex ? zone->apex_node().find(RRType::soa) : nullptr;
   if (!soa || soa->rdatas.size() != 1) return Error("a zone without one SOA");
   if (const RRset* parameters = zone->apex_node().find(RRType::nsec3param)) {
-    // | algorithm 1 | flags 1 | iterations 2 | salt length 1 | salt |
-    constexpr std::size_t kSaltAt = 5;
-    const BytesView rdata = parameters->rdatas.front();
-    if (rdata.size() < kSaltAt) return Error("a malformed NSEC3PARAM");
-    zone->nsec3_salt_ = to_bytes(rdata.subspan(kSaltAt));
+    zone->nsec3_salt_ = TRY(wire::parse_nsec3param(parameters->rdatas.front())).salt;
   }
   zone->serial_ = TRY(wire::parse_soa(soa->rdatas.front())).serial;
   return Shared(std::move(zone));
