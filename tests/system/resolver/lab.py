@@ -24,7 +24,9 @@ ip link set outside up
 ip address add 198.51.100.1/24 dev outside
 ip address add 2001:db8:1::1/64 dev outside nodad
 mount -t tmpfs tmpfs /run
-mkdir /run/mutua
+mkdir /run/mutua /run/lib
+# Where every user may read it, wherever the build is.
+cp "$2/libnss_mutua.so.2" /run/lib
 mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 echo ready
@@ -91,9 +93,9 @@ class Lab:
         (self.folder / "nsswitch.conf").write_text("hosts: files mutua dns\npasswd: files\ngroup: files\n")
         (self.folder / "resolv.conf").write_text(f"nameserver {UPSTREAM}\noptions timeout:2 attempts:1\n")
         self.machine = Program(["unshare", "--mount", "--net", "--propagation", "private",
-                                "sh", "-c", MACHINE, "sh", str(self.folder)])
+                                "sh", "-c", MACHINE, "sh", str(self.folder), str(programs().parent / "lib")])
         self.started.append(self.machine)
-        self.environment = dict(os.environ, LD_LIBRARY_PATH=str(programs().parent / "lib"))
+        self.environment = dict(os.environ, LD_LIBRARY_PATH="/run/lib")
         self.resolver = None
         self.cgroup = None
 
