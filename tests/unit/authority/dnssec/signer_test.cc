@@ -238,6 +238,16 @@ class SignerTest : public testing::Test {
             RRset{record.type, record.ttl, {record.rdata}}};
   }
 
+  // An address, or a delegation in one of `draws`, that comes or goes at one of few names.
+  static RRsetChange random_change(std::mt19937& choose, unsigned draws) {
+    const std::string above[] = {"", "a.", "b.c.", "x.y."};
+    const std::string owner = above[choose() % 4] + "n" + std::to_string(choose() % 6) + ".f.";
+    const bool is_delegation = choose() % draws == 0;
+    RRsetChange change = put(owner + (is_delegation ? " 60 NS ns1.f." : " 60 A 192.0.2.1"));
+    if (choose() % 2 == 0) change.after.reset();
+    return change;
+  }
+
   Denial denial_ = Denial::nsec;
   const KeySet keys_{make_key()};
   Signer signer_{keys_, {}};
@@ -303,12 +313,8 @@ TEST_F(SignerTest, ByHashesTheRightChainAfterAnyChanges) {
   Version version = signed_zone();
   std::mt19937 choose(5);
   for (int round = 0; round < 60; ++round) {
-    const std::string above[] = {"", "a.", "b.c.", "x.y."};
-    const std::string owner = above[choose() % 4] + "n" + std::to_string(choose() % 6) + ".f.";
-    const RRType type = choose() % 4 == 0 ? RRType::ns : RRType::a;
-    RRsetChange change = put(owner + (type == RRType::ns ? " 60 NS ns1.f." : " 60 A 192.0.2.1"));
-    if (choose() % 2 == 0) change.after.reset();
-    if (!change.after && !version->find(change.owner, type)) continue;
+    const RRsetChange change = random_change(choose, 4);
+    if (!change.after && !version->find(change.owner, change.type)) continue;
     version = step(version, {change});
     expect_verified(*version);
   }
@@ -349,13 +355,9 @@ TEST_F(SignerTest, AChangeOfMindInTheMidstOfAChainAndCrashesLeaveNoGap) {
   Version version = signed_zone();
   std::mt19937 choose(7);
   for (int round = 0; round < 1000; ++round) {
-    const std::string above[] = {"", "a.", "b.c.", "x.y."};
-    const std::string owner = above[choose() % 4] + "n" + std::to_string(choose() % 6) + ".f.";
-    const RRType type = choose() % 6 == 0 ? RRType::ns : RRType::a;
-    RRsetChange change = put(owner + (type == RRType::ns ? " 60 NS ns1.f." : " 60 A 192.0.2.1"));
-    if (choose() % 2 == 0) change.after.reset();
+    const RRsetChange change = random_change(choose, 6);
     std::vector<RRsetChange> changes;
-    if (change.after || version->find(change.owner, type)) changes.push_back(change);
+    if (change.after || version->find(change.owner, change.type)) changes.push_back(change);
     if (choose() % 15 == 0) change_mind(*version, choose() % 2 == 0 ? Denial::nsec : Denial::nsec3);
     std::vector<Name> portion;
     if (choose() % 2 == 0) portion = signer_.take_due(*version, kNow, 1 + choose() % 3);
