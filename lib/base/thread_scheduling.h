@@ -10,7 +10,8 @@ namespace mutua {
 // slice of milliseconds first. It gets no larger share of the processor by that.
 void ask_for_short_slices();
 
-// For a thread whose work nobody waits for: it steps back behind all others.
+// For a thread whose work is not as urgent as that of its neighbours, who would else owe it an equal
+// share of their processor: it steps back behind them.
 void step_back();
 
 // For a thread whose work may as well be left undone: it runs when no other wants its processor.

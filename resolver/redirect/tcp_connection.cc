@@ -292,6 +292,7 @@ void TcpConnection::read_client() {
 }
 
 void TcpConnection::look_at_answer() {
+  // Readable, and nothing extraordinary: there are octets.
   std::uint8_t octet = 0;
   const auto received =
       peer_->stream.extraordinary ? recv(peer_->stream.fd.get(), &octet, 1, MSG_PEEK) : 1;
