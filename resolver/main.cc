@@ -202,7 +202,7 @@ Result<void> run(const ResolverConfig& config) {
       TRY(NssServer::create(config.socket_folder / "resolver.sock", *loop, names, *table));
   Prober prober(*loop, chooser, names);
   std::optional<ConnectRoutes> routes_in_kernel;
-  if (kernel) routes_in_kernel.emplace(*loop, *kernel, chooser, names);
+  if (kernel) routes_in_kernel.emplace(*loop, *kernel, *relay, chooser, names);
   std::unique_ptr<StubServer> stub;
   if (real_dns.any_of_them) {
     stub = TRY(StubServer::create(

@@ -20,10 +20,12 @@
 
 #include "base/log.h"
 #include "base/unique_fd.h"
+#include "resolver/kernel_redirect/endpoint.h"
 #include "resolver/kernel_redirect/ingress_program.h"
 #include "resolver/kernel_redirect/loopback_detour.h"
 #include "resolver/kernel_redirect/peer_interfaces.h"
 #include "resolver/kernel_redirect/redirect_maps.h"
+#include "resolver/kernel_redirect/stand_in.h"
 
 namespace mutua::resolver {
 
@@ -36,7 +38,8 @@ struct KernelRedirect::Programs {
 
   redirect_bpf* skeleton = nullptr;
   std::vector<bpf_link*> links;
-  ring_buffer* failures = nullptr;
+  ring_buffer* failures = nullptr;    // and silences
+  std::vector<mutua_silence> silent;  // heard of, and not yet told
   std::optional<PeerInterfaces> interfaces;
   std::map<std::uint32_t, Hearing> hearing;  // by interface
   std::optional<LoopbackDetour> detour;
@@ -92,15 +95,6 @@ bool has_ethernet_header(std::uint32_t interface) {
          request.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
 }
 
-mutua_endpoint endpoint_of(const SocketAddress& address) {
-  mutua_endpoint endpoint{};
-  const BytesView octets = address.address_octets();
-  std::copy(octets.begin(), octets.end(), endpoint.address);
-  endpoint.port = htons(address.port());
-  endpoint.family = static_cast<std::uint16_t>(address.family());
-  return endpoint;
-}
-
 void describe_world(redirect_bpf& skeleton, const KernelRedirectSettings& settings,
                     std::uint64_t network_namespace, bool hands_over_ipv6) {
   auto& constants = *skeleton.rodata;
@@ -114,6 +108,18 @@ void describe_world(redirect_bpf& skeleton, const KernelRedirectSettings& settin
     std::memcpy(const_cast<__u32*>(constants.ipv6_prefix), settings.pool6->octets.data(),
                 settings.pool6->octets.size());
   }
+}
+
+int hear_silence(void* silent, void* data, std::size_t size) {
+  mutua_silence silence{};
+  if (size < sizeof silence) return 0;
+  std::memcpy(&silence, data, sizeof silence);
+  static_cast<std::vector<mutua_silence>*>(silent)->push_back(silence);
+  return 0;
+}
+
+SocketAddress synthetic_of(const mutua_service_key& service) {
+  return Ipv4{ntohl(service.address)}.with_port(ntohs(service.port));
 }
 
 }  // namespace
@@ -142,7 +148,10 @@ Result<std::unique_ptr<KernelRedirect>> KernelRedirect::create(
   const auto skip = [](void*, void*, std::size_t) { return 0; };
   programs->failures =
       ring_buffer__new(bpf_map__fd(programs->skeleton->maps.failures), skip, nullptr, nullptr);
-  if (programs->failures == nullptr) return errno_error(errno, what + ": hear of failures");
+  if (programs->failures == nullptr ||
+      ring_buffer__add(programs->failures, bpf_map__fd(programs->skeleton->maps.silences),
+                       hear_silence, &programs->silent) != 0)
+    return errno_error(errno, what + ": hear of failures");
   const UniqueFd network(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, programs->skeleton->obj) {
@@ -226,7 +235,33 @@ std::optional<SocketAddress> KernelRedirect::meant(const SocketAddress& client,
                                      &service) != 0)
     return std::nullopt;
   ++programs_->handed_over;
-  return Ipv4{ntohl(service.address)}.with_port(ntohs(service.port));
+  return synthetic_of(service);
+}
+
+std::vector<ConnectRedirect::StandIn> KernelRedirect::stand_ins() {
+  std::vector<StandIn> made;
+  for (const mutua_silence& silence : std::exchange(programs_->silent, {})) {
+    auto socket = stand_in_for(silence);
+    const auto client = address_of(silence.flow.client), peer = address_of(silence.flow.peer);
+    if (!socket || !client || !peer ||
+        bpf_map_update_elem(bpf_map__fd(programs_->skeleton->maps.handed_over), &silence.flow,
+                            &silence.service, BPF_ANY) != 0) {
+      log::warning("kernel_redirect.no_stand_in",
+                   {{"cause", socket ? "no room" : socket.error().message()}});
+      continue;
+    }
+    made.push_back({std::move(*socket), synthetic_of(silence.service), *client, *peer});
+  }
+  return made;
+}
+
+bool KernelRedirect::is_taken(const StandIn& stand_in) {
+  const mutua_flow flow{endpoint_of(stand_in.client), endpoint_of(stand_in.peer)};
+  if (bpf_map_delete_elem(bpf_map__fd(programs_->skeleton->maps.handed_over), &flow) == 0)
+    return false;
+  if (!stand_up(stand_in.socket.get())) return false;
+  ++programs_->handed_over;
+  return true;
 }
 
 ConnectRedirect::Cover KernelRedirect::cover() const {

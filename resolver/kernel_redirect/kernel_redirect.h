@@ -38,6 +38,8 @@ class KernelRedirect final : public ConnectRedirect {
   bool can_lead_to(const SocketAddress& peer) override;
   std::optional<SocketAddress> meant(const SocketAddress& client,
                                      const SocketAddress& peer) override;
+  std::vector<StandIn> stand_ins() override;
+  bool is_taken(const StandIn& stand_in) override;
   Cover cover() const override;
 
   Result<void> serve(Ipv4 synthetic, std::uint16_t port) override;

@@ -9,7 +9,10 @@
  *                   the relay, unseen by its program: the socket is bound to the loopback interface, so
  *                   that its second SYN, still for the peer's address, comes to this machine, where
  *                   sk_lookup has it answered by the relay in the peer's name. The peer is held down for
- *                   everybody at once. The round-trip time and the throughput when a connection ends
+ *                   everybody at once. A connection that its peer took, and of which it then acknowledges
+ *                   nothing, is handed over alike: when its first octets are repeated, the resolver makes a
+ *                   socket that stands in for the peer; when they are repeated again, it hears them. The
+ *                   round-trip time and the throughput when a connection ends
  *   tc              on the interfaces that peers are reached by: a reset that answers such a SYN is made
  *                   one that TCP does not believe, which makes it repeat the SYN at once (two ticks):
  *                   tcp_rcv_synsent_state_process(), "Previous FIN/ACK or RST/ACK might be ignored".
@@ -27,6 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -42,6 +46,7 @@
 #define ICMP_FRAG_NEEDED 4
 #define ICMPV6_DEST_UNREACH 1
 #define TCP_SYNCNT 7
+#define TCP_THIN_LINEAR_TIMEOUTS 16
 #define SOL_SOCKET 1
 #define SO_BINDTOIFINDEX 62
 #define LOOPBACK_INTERFACE 1 /* in every network namespace */
@@ -85,6 +90,14 @@ struct {
   __uint(max_entries, 4096);
 } failures SEC(".maps");
 
+/* Asks the resolver for sockets that stand in for silent peers. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 32768);
+} silences SEC(".maps");
+
+/* Connections that the relay takes over: for which synthetic (address, port). Put in when a SYN is
+ * handed over; of a silent peer's connection, when there is a socket that stands in for it. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, 8192);
@@ -112,9 +125,17 @@ struct {
 struct sock {
   int sk_err;
 } __attribute__((preserve_access_index));
+struct tcp_options_received {
+  unsigned int ts_recent;
+  unsigned short tstamp_ok : 1, wscale_ok : 1, sack_ok : 3, snd_wscale : 4, rcv_wscale : 4;
+  unsigned short mss_clamp;
+} __attribute__((preserve_access_index));
 struct tcp_sock {
   unsigned int srtt_us;
+  unsigned int rcv_nxt, snd_una, rcv_wnd;
   unsigned long long bytes_received;
+  unsigned long long bytes_acked; /* of our own, with the SYN */
+  struct tcp_options_received rx_opt;
   struct {
     unsigned int rtt_us;
   } rcv_rtt_est; /* the round trip as the receiver of octets sees it, with what waits in queues */
@@ -186,7 +207,7 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
     origin->syn_timeout_ms = service->peers[i].syn_timeout_ms;
     origin->overdue_ms = service->peers[i].overdue_ms;
     origin->late_ms = service->peers[i].late_ms;
-    origin->handed_over = 0;
+    origin->handed_over = origin->silent = 0;
     origin->synthetic.port = key.port;
     return origin;
   }
@@ -353,7 +374,8 @@ static __always_inline bool may_be_handed_over(const struct mutua_origin* origin
          (origin->peer.family == AF_INET || hands_over_ipv6);
 }
 
-static __always_inline bool hand_over(struct bpf_sock_ops* ctx, struct mutua_origin* origin) {
+static __always_inline struct mutua_flow flow_of(struct bpf_sock_ops* ctx,
+                                                 const struct mutua_origin* origin) {
   struct mutua_flow flow = {.peer = origin->peer};
   flow.client.family = origin->peer.family;
   flow.client.port = bpf_htons((__u16)ctx->local_port);
@@ -365,14 +387,23 @@ static __always_inline bool hand_over(struct bpf_sock_ops* ctx, struct mutua_ori
                             WORD(ctx->local_ip6[2]), WORD(ctx->local_ip6[3])};
     __builtin_memcpy(flow.client.address, local, 16);
   }
-  if (bpf_map_update_elem(&handed_over, &flow, &origin->service, BPF_ANY) != 0) return false;
+  return flow;
+}
+
+static __always_inline bool turn_to_loopback(struct bpf_sock_ops* ctx, struct mutua_origin* origin) {
   int loopback = LOOPBACK_INTERFACE;
-  if (bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTOIFINDEX, &loopback, sizeof loopback) != 0) {
-    bpf_map_delete_elem(&handed_over, &flow);
+  if (bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTOIFINDEX, &loopback, sizeof loopback) != 0)
     return false;
-  }
   origin->handed_over = 1;
   return true;
+}
+
+static __always_inline bool hand_over(struct bpf_sock_ops* ctx, struct mutua_origin* origin) {
+  const struct mutua_flow flow = flow_of(ctx, origin);
+  if (bpf_map_update_elem(&handed_over, &flow, &origin->service, BPF_ANY) != 0) return false;
+  if (turn_to_loopback(ctx, origin)) return true;
+  bpf_map_delete_elem(&handed_over, &flow);
+  return false;
 }
 
 /* The first SYN has had no answer in time, or was refused; the second one is about to be sent. */
@@ -385,6 +416,42 @@ static __always_inline void give_up_on(struct bpf_sock_ops* ctx, struct bpf_sock
   bpf_setsockopt(ctx, IPPROTO_TCP, TCP_SYNCNT, &one_more, sizeof one_more);
   struct mutua_peer_state* state = state_of(&origin->peer);
   if (state != NULL) state->held_until = bpf_ktime_get_ns() + HOLD_NANOSECONDS;
+}
+
+static __always_inline void ask_for_stand_in(const struct mutua_flow* flow,
+                                             const struct mutua_origin* origin,
+                                             struct tcp_sock* tcp) {
+  struct mutua_silence silence = {.flow = *flow, .service = origin->service};
+  struct tcp_options_received* options = &tcp->rx_opt;
+  silence.client_sequence = tcp->snd_una;
+  silence.peer_sequence = tcp->rcv_nxt;
+  silence.client_window = tcp->rcv_wnd;
+  silence.peer_time = options->ts_recent;
+  silence.longest_segment = options->mss_clamp;
+  silence.client_scale = BPF_CORE_READ_BITFIELD(options, rcv_wscale);
+  silence.peer_scale = BPF_CORE_READ_BITFIELD(options, snd_wscale);
+  silence.has_scales = BPF_CORE_READ_BITFIELD(options, wscale_ok);
+  silence.has_times = BPF_CORE_READ_BITFIELD(options, tstamp_ok);
+  silence.has_selective = BPF_CORE_READ_BITFIELD(options, sack_ok) != 0;
+  bpf_ringbuf_output(&silences, &silence, sizeof silence, 0);
+}
+
+/* What the program said is about to be repeated. All of it is still here as long as the peer has
+ * acknowledged nothing. */
+static __always_inline void note_silence(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
+                                         struct mutua_origin* origin) {
+  if (!may_be_handed_over(origin, socket)) return;
+  struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
+  if (tcp == NULL || tcp->bytes_received != 0 || tcp->bytes_acked > 1) return;
+  const struct mutua_flow flow = flow_of(ctx, origin);
+  if (!origin->silent) {
+    int yes = 1; /* the next time-out is no longer than this one */
+    bpf_setsockopt(ctx, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &yes, sizeof yes);
+    origin->silent = 1;
+    ask_for_stand_in(&flow, origin, tcp);
+  } else if (bpf_map_delete_elem(&handed_over, &flow) == 0 && turn_to_loopback(ctx, origin)) {
+    note_failure(origin);
+  }
 }
 
 SEC("sockops")
@@ -403,6 +470,7 @@ int watch(struct bpf_sock_ops* ctx) {
     bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
   } else if (op == BPF_SOCK_OPS_RTO_CB) {
     if (ctx->state == BPF_TCP_SYN_SENT) give_up_on(ctx, socket, origin);
+    if (ctx->state == BPF_TCP_ESTABLISHED) note_silence(ctx, socket, origin);
   } else {
     note_step(ctx, socket, origin);
   }

@@ -61,11 +61,26 @@ struct mutua_origin {
   __u32 overdue_ms;
   __u32 late_ms;
   __u32 handed_over; /* a flag: `peer` did not answer, the relay has taken its place */
+  __u32 silent;      /* a flag: it took the connection and then said nothing, struct mutua_silence */
 };
 
 /* A connection that was handed over to the relay: its two ends, as its packets name them. */
 struct mutua_flow {
   struct mutua_endpoint client, peer;
+};
+
+/* A connection whose peer has taken it, and since then neither said a word nor acknowledged one: what
+ * a socket that stands in for the peer has to know. Sequence numbers are of the first octets. */
+struct mutua_silence {
+  struct mutua_flow flow;
+  struct mutua_service_key service;
+  __u32 client_sequence, peer_sequence;
+  __u32 client_window;   /* octets */
+  __u32 peer_time;       /* the timestamp (RFC 7323) of the peer's latest packet */
+  __u16 longest_segment; /* of the client's; octets */
+  __u8 client_scale, peer_scale;
+  __u8 has_scales, has_times, has_selective;
+  __u8 unused;
 };
 
 /* The relay's listening sockets. */

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/unique_fd.h"
 #include "resolver/redirect/ipv4_pool.h"
 
 namespace mutua::resolver {
@@ -62,7 +63,20 @@ class ConnectRedirect {
   virtual std::optional<SocketAddress> meant(const SocketAddress& client,
                                              const SocketAddress& peer) = 0;
 
-  // For the operator: connections that meant() has told of, and the names of the interfaces whose
+  // A connection whose peer took it, and since then has neither said nor acknowledged anything. The
+  // socket, which is the peer's end within this machine, becomes readable when the program's end has
+  // turned to it and says everything again; that may not happen, for the peer may be heard after all.
+  struct StandIn {
+    UniqueFd socket;
+    SocketAddress synthetic, client, peer;
+  };
+  // The new ones; told with failure_descriptor().
+  virtual std::vector<StandIn> stand_ins() = 0;
+  // Asked once. Whether the program's end has turned to it, so that the socket may be spoken through;
+  // if not it never will, and closing the socket is not heard by anybody.
+  virtual bool is_taken(const StandIn& stand_in) = 0;
+
+  // For the operator: connections that meant() has told of or stand-ins have taken, and the names of the interfaces whose
   // refusals are hidden.
   struct Cover {
     std::uint64_t handed_over = 0;

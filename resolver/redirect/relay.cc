@@ -143,6 +143,10 @@ class RelayThread {
     }
   }
 
+  void adopt(UniqueFd client, const SocketAddress& synthetic, const SocketAddress& peer) {
+    take(std::move(client), {places_.find(synthetic), peer});
+  }
+
   // When a UDP listener was last used, written where the owner of the relay can read it.
   void publish_udp_use() {
     for (auto& [listener, udp] : udp_) {
@@ -186,21 +190,25 @@ class RelayThread {
         return;
       }
       const Destination destination = destination_of(acceptor.listener, client.get());
-      const Relay::Handle& listener = destination.listener;
-      const bool is_one_too_many = connection_count_.fetch_add(1) >= settings_.connections;
-      if (listener == nullptr || is_one_too_many) {
-        connection_count_.fetch_sub(1);
-        const linger at_once{1, 0};
-        setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-        continue;
-      }
-      note_use(*listener, loop_->now());
-      ++listener->connections;
-      const auto connection = std::make_shared<TcpConnection>(
-          context_, std::move(client), listener->target, destination.not_answering);
-      connections_.emplace(connection, listener);
-      connection->begin();
+      take(std::move(client), destination);
     }
+  }
+
+  void take(UniqueFd client, const Destination& destination) {
+    const Relay::Handle& listener = destination.listener;
+    const bool is_one_too_many = connection_count_.fetch_add(1) >= settings_.connections;
+    if (listener == nullptr || is_one_too_many) {
+      connection_count_.fetch_sub(1);
+      const linger at_once{1, 0};
+      setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+      return;
+    }
+    note_use(*listener, loop_->now());
+    ++listener->connections;
+    const auto connection = std::make_shared<TcpConnection>(
+        context_, std::move(client), listener->target, destination.not_answering);
+    connections_.emplace(connection, listener);
+    connection->begin();
   }
 
   // No descriptor is left: the backlog stays readable, so the loop would spin.
@@ -304,6 +312,14 @@ class ThreadedRelay final : public Relay {
     }
   }
 
+  void adopt(UniqueFd client, const SocketAddress& synthetic, const SocketAddress& peer) override {
+    RelayThread& thread = *threads_[next_adopting_thread_++ % threads_.size()];
+    thread.loop().post([&thread, synthetic, peer,
+                        client = std::make_shared<UniqueFd>(std::move(client))] {
+      thread.adopt(std::move(*client), synthetic, peer);
+    });
+  }
+
   Use use_of(const Handle& listener) const override {
     if (listener->target.port.transport == Transport::udp) {
       // Told for the next time; the owner asks now and then.
@@ -367,7 +383,7 @@ class ThreadedRelay final : public Relay {
   bool has_gates_ = false;
   std::vector<std::unique_ptr<RelayThread>> threads_;
   std::map<Handle, ListeningSocket> listening_;  // TCP
-  std::size_t next_udp_thread_ = 0;
+  std::size_t next_udp_thread_ = 0, next_adopting_thread_ = 0;
   bool running_ = false;
 };
 

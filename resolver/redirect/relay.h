@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "base/socket_address.h"
+#include "base/unique_fd.h"
 #include "resolver/redirect/peer_chooser.h"
 #include "resolver/redirect/tcp_connection.h"
 #include "resolver/redirect/udp_listener.h"
@@ -54,6 +55,11 @@ class Relay {
   virtual Result<Handle> open(const SocketAddress& local, const Target& target) = 0;
   // Takes no new connections; those that live go on. (UDP sessions end.)
   virtual void close(const Handle& listener) = 0;
+
+  // Takes a connection for `synthetic` that `peer` has stopped answering; `client` is non-blocking,
+  // the peer's end. Reset where (address, port) is not open.
+  virtual void adopt(UniqueFd client, const SocketAddress& synthetic,
+                     const SocketAddress& peer) = 0;
 
   // When `listener` last took a connection or datagram, and how many connections it has.
   struct Use {

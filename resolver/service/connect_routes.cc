@@ -24,9 +24,13 @@ std::chrono::milliseconds syn_timeout(std::chrono::microseconds rtt) {
 
 }  // namespace
 
-ConnectRoutes::ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser,
-                             Names& names)
-    : loop_(loop), redirect_(redirect), chooser_(chooser), names_(names) {}
+ConnectRoutes::ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Relay& relay,
+                             Chooser& chooser, Names& names)
+    : loop_(loop),
+      redirect_(redirect),
+      chooser_(chooser),
+      names_(names),
+      stand_ins_(loop, redirect, relay) {}
 
 ConnectRoutes::~ConnectRoutes() {
   loop_.remove(redirect_.failure_descriptor());
@@ -44,6 +48,7 @@ Result<void> ConnectRoutes::begin() {
 
 void ConnectRoutes::on_ready(std::uint32_t) {
   redirect_.acknowledge();
+  stand_ins_.take();
   hear_reports();
   // Changes come in swarms, of which the first says little: one comparison for all.
   if (redirect_.refresh() && again_.second == 0) {

@@ -7,6 +7,7 @@
 #include "resolver/redirect/connect_redirect.h"
 #include "resolver/service/chooser.h"
 #include "resolver/service/names.h"
+#include "resolver/service/stand_ins.h"
 
 namespace mutua::resolver {
 
@@ -20,7 +21,8 @@ namespace mutua::resolver {
 class ConnectRoutes final : public EventLoop::Handler {
  public:
   // All outlive the routes.
-  ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Chooser& chooser, Names& names);
+  ConnectRoutes(EventLoop& loop, ConnectRedirect& redirect, Relay& relay, Chooser& chooser,
+                Names& names);
   ~ConnectRoutes();
 
   Result<void> begin();
@@ -42,6 +44,7 @@ class ConnectRoutes final : public EventLoop::Handler {
   ConnectRedirect& redirect_;
   Chooser& chooser_;
   Names& names_;
+  StandIns stand_ins_;
   std::map<Place, Ways> led_;
   std::map<SocketAddress, ConnectRedirect::Report> reports_;  // of the peers in led_, as last heard
   Place compared_;                                            // the last one of the latest turn

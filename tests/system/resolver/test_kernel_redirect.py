@@ -144,6 +144,42 @@ def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_roun
     near.end()
 
 
+ASKS_WHEN_TOLD = """
+import signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+client = socket.create_connection((sys.argv[1], 80), timeout=10)
+print("ready", flush=True)
+signal.sigwait({signal.SIGUSR1})
+client.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+print(client.makefile("rb").read().decode().split("\\n")[-1], flush=True)
+"""
+
+
+def test_a_peer_that_is_silent_under_a_connection_is_replaced_after_two_time_outs(machine):
+    start(machine)
+    near, far = machine.peer("http", ADDRESSES[0]), failover.FarPeer(machine, 1)
+    machine.publish(NAME, [(far.address, 8080, 1, 0), (ADDRESSES[0], 8080, 2, 0)])
+    assert machine.curl(URL).stdout == "ok", "the far peer's answer"
+    far.kill()
+    assert machine.curl(URL).stdout == ADDRESSES[0]
+    far.heal()
+    wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
+    handed_over = status(machine)["handed_over"]
+    clients = [machine.start(laboratory.PYTHON, "-c", ASKS_WHEN_TOLD, machine.address_of(NAME)) for _ in range(2)]
+    # It is heard after all: the program and its peer go on.
+    far.blackhole()
+    clients[0].process.send_signal(signal.SIGUSR1)
+    far.heal()
+    assert clients[0].line(5) == "ok"
+    far.blackhole()
+    begun = time.monotonic()
+    clients[1].process.send_signal(signal.SIGUSR1)
+    assert clients[1].line(5) == ADDRESSES[0]
+    assert time.monotonic() - begun < 1
+    assert status(machine)["handed_over"] == handed_over + 1
+    near.end()
+
+
 def test_ipv6_connections_are_handed_over_too_and_the_rule_for_it_ends_with_the_daemon(machine):
     start(machine, pool6="fd6d:7574:7561::/96")
     second = "2001:db8:1::2"
