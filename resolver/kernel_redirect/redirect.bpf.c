@@ -16,7 +16,8 @@
  *   tc              on the interfaces that peers are reached by: a reset that answers such a SYN is made
  *                   one that TCP does not believe, which makes it repeat the SYN at once (two ticks):
  *                   tcp_rcv_synsent_state_process(), "Previous FIN/ACK or RST/ACK might be ignored".
- *                   ICMP that would end the connection is dropped. No other packet is changed
+ *                   ICMP that would end the connection is dropped, and so is the reset of a connection of which the
+ *                   peer has acknowledged nothing of what was said. No other packet is changed
  *
  * Attached to a cgroup, hence the programs of other network namespaces come by too: the resolver's
  * relay does not reach them, so they are left alone. */
@@ -53,6 +54,7 @@
 #define SUSPICION_NANOSECONDS 1000000000ull
 #define SMALLEST_TRANSFER 32768           /* octets: shorter ones say nothing of the path */
 #define COMPARED_NANOSECONDS 250000000ull /* the resolver compares five times a second */
+#define UNHEARD_NANOSECONDS 1000000000ull /* a reset is kept from a connection that waits for its stand-in */
 #define HOLD_NANOSECONDS 1000000000ull    /* until the resolver has heard of it and decides */
 
 /* Set before the programs are loaded. */
@@ -132,7 +134,7 @@ struct tcp_options_received {
 } __attribute__((preserve_access_index));
 struct tcp_sock {
   unsigned int srtt_us;
-  unsigned int rcv_nxt, snd_una, rcv_wnd;
+  unsigned int rcv_nxt, snd_una, snd_nxt, rcv_wnd;
   unsigned long long bytes_received;
   unsigned long long bytes_acked; /* of our own, with the SYN */
   struct tcp_options_received rx_opt;
@@ -144,7 +146,8 @@ struct tcp_sock {
   } rcvq_space; /* the most octets that were received in one of those */
 } __attribute__((preserve_access_index));
 
-/* The kernel takes reads of a context in words only; the compiler would like to join two of them. */
+/* The kernel takes reads of a context in words only, each as it is used; the compiler would like to join
+ * two of them, or to keep one in a register and widen it later. */
 #define WORD(field) (*(const volatile __u32*)&(field))
 
 static __always_inline struct mutua_peer_state* state_of(const struct mutua_endpoint* peer) {
@@ -207,7 +210,8 @@ static __always_inline struct mutua_origin* choose(struct bpf_sock_addr* ctx, __
     origin->syn_timeout_ms = service->peers[i].syn_timeout_ms;
     origin->overdue_ms = service->peers[i].overdue_ms;
     origin->late_ms = service->peers[i].late_ms;
-    origin->handed_over = origin->silent = 0;
+    origin->handed_over = 0;
+    origin->silent_at = 0;
     origin->synthetic.port = key.port;
     return origin;
   }
@@ -419,8 +423,7 @@ static __always_inline void give_up_on(struct bpf_sock_ops* ctx, struct bpf_sock
 }
 
 static __always_inline void ask_for_stand_in(const struct mutua_flow* flow,
-                                             const struct mutua_origin* origin,
-                                             struct tcp_sock* tcp) {
+                                             struct mutua_origin* origin, struct tcp_sock* tcp) {
   struct mutua_silence silence = {.flow = *flow, .service = origin->service};
   struct tcp_options_received* options = &tcp->rx_opt;
   silence.client_sequence = tcp->snd_una;
@@ -434,20 +437,24 @@ static __always_inline void ask_for_stand_in(const struct mutua_flow* flow,
   silence.has_times = BPF_CORE_READ_BITFIELD(options, tstamp_ok);
   silence.has_selective = BPF_CORE_READ_BITFIELD(options, sack_ok) != 0;
   bpf_ringbuf_output(&silences, &silence, sizeof silence, 0);
+  origin->silent_at = bpf_ktime_get_ns();
 }
 
-/* What the program said is about to be repeated. All of it is still here as long as the peer has
- * acknowledged nothing. */
+/* All that the program said is still here, to be said to somebody else. */
+static __always_inline bool is_unheard(const struct tcp_sock* tcp) {
+  return tcp->bytes_received == 0 && tcp->bytes_acked <= 1;
+}
+
+/* What the program said is about to be repeated. */
 static __always_inline void note_silence(struct bpf_sock_ops* ctx, struct bpf_sock* socket,
                                          struct mutua_origin* origin) {
   if (!may_be_handed_over(origin, socket)) return;
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
-  if (tcp == NULL || tcp->bytes_received != 0 || tcp->bytes_acked > 1) return;
+  if (tcp == NULL || !is_unheard(tcp)) return;
   const struct mutua_flow flow = flow_of(ctx, origin);
-  if (!origin->silent) {
-    int yes = 1; /* the next time-out is no longer than this one */
-    bpf_setsockopt(ctx, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &yes, sizeof yes);
-    origin->silent = 1;
+  int yes = 1; /* the next time-out is no longer than this one */
+  bpf_setsockopt(ctx, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &yes, sizeof yes);
+  if (origin->silent_at == 0) {
     ask_for_stand_in(&flow, origin, tcp);
   } else if (bpf_map_delete_elem(&handed_over, &flow) == 0 && turn_to_loopback(ctx, origin)) {
     note_failure(origin);
@@ -534,16 +541,51 @@ int bring(struct bpf_sk_lookup* ctx) {
 
 /* ---- refusals ---------------------------------------------------------------------------------- */
 
-/* Whether the connection of `tuple` (remote end first) is one of ours that waits for its peer's first
- * answer, and can do without it. */
-static __always_inline bool is_waiting(struct __sk_buff* skb, struct bpf_sock_tuple* tuple,
-                                       __u32 size) {
-  struct bpf_sock* socket = bpf_sk_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
-  if (socket == NULL) return false;
-  bool waiting = false;
-  if (socket->state == BPF_TCP_SYN_SENT) {
-    const struct mutua_origin* origin = bpf_sk_storage_get(&origins, socket, NULL, 0);
-    waiting = origin != NULL && may_be_handed_over(origin, socket);
+/* A packet that would end the connection of `tuple` (remote end first). */
+struct refusal {
+  struct bpf_sock_tuple tuple;
+  __u32 tuple_size;
+  __u16 family;
+  bool is_reset; /* otherwise ICMP */
+};
+
+/* Whether one of ours waits for its peer's first answer, and can do without it. */
+enum waiting { WAITS_NOT, WAITS_FOR_CONNECTION, WAITS_FOR_STAND_IN };
+
+/* A connection that was reset with all that it said unheard: a socket that stands in for the peer hears
+ * it, when it is repeated. */
+static __always_inline bool may_get_stand_in(const struct refusal* refusal, struct bpf_sock* socket,
+                                             struct mutua_origin* origin) {
+  struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
+  if (tcp == NULL || !is_unheard(tcp) || tcp->snd_nxt == tcp->snd_una) return false;
+  if (origin->silent_at != 0)
+    return bpf_ktime_get_ns() - origin->silent_at < UNHEARD_NANOSECONDS;
+  struct mutua_flow flow = {.peer = origin->peer};
+  flow.client.family = refusal->family;
+  if (refusal->family == AF_INET) {
+    flow.client.port = refusal->tuple.ipv4.dport;
+    __builtin_memcpy(flow.client.address, &refusal->tuple.ipv4.daddr, 4);
+  } else {
+    flow.client.port = refusal->tuple.ipv6.dport;
+    __builtin_memcpy(flow.client.address, refusal->tuple.ipv6.daddr, 16);
+  }
+  ask_for_stand_in(&flow, origin, tcp);
+  return true;
+}
+
+static __always_inline enum waiting who_waits(struct __sk_buff* skb, struct refusal* refusal) {
+  struct bpf_sock* socket =
+      bpf_sk_lookup_tcp(skb, &refusal->tuple, refusal->tuple_size, BPF_F_CURRENT_NETNS, 0);
+  if (socket == NULL) return WAITS_NOT;
+  enum waiting waiting = WAITS_NOT;
+  struct mutua_origin* origin = bpf_sk_storage_get(&origins, socket, NULL, 0);
+  if (origin != NULL && may_be_handed_over(origin, socket)) {
+    if (socket->state == BPF_TCP_SYN_SENT) {
+      waiting = WAITS_FOR_CONNECTION;
+    } else if (socket->state == BPF_TCP_ESTABLISHED && refusal->is_reset &&
+               may_get_stand_in(refusal, socket, origin)) {
+      waiting = WAITS_FOR_STAND_IN;
+    }
   }
   bpf_sk_release(socket);
   return waiting;
@@ -558,96 +600,83 @@ static __always_inline void make_unbelievable(struct __sk_buff* skb, __u32 tcp_o
   bpf_skb_store_bytes(skb, tcp_offset + offsetof(struct tcphdr, ack_seq), &other, sizeof other, 0);
 }
 
-static __always_inline int hear_ipv4(struct __sk_buff* skb, __u32 offset) {
-  const __u32 tcp_offset = offset + sizeof(struct iphdr), inner_offset = tcp_offset + 8;
-  void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
-  if (data + tcp_offset + sizeof(struct tcphdr) > end) {
-    if (bpf_skb_pull_data(skb, tcp_offset + sizeof(struct tcphdr)) != 0) return TC_ACT_UNSPEC;
-    data = (void*)(long)skb->data;
-    end = (void*)(long)skb->data_end;
-    if (data + tcp_offset + sizeof(struct tcphdr) > end) return TC_ACT_UNSPEC;
+/* The packet's first `size` octets in one piece; null: there are fewer. */
+static __always_inline void* first_octets(struct __sk_buff* skb, __u32 size) {
+  void *data = (void*)(long)WORD(skb->data), *end = (void*)(long)WORD(skb->data_end);
+  if (data + size > end) {
+    if (bpf_skb_pull_data(skb, size) != 0) return NULL;
+    data = (void*)(long)WORD(skb->data);
+    end = (void*)(long)WORD(skb->data_end);
+    if (data + size > end) return NULL;
   }
-  const struct iphdr* ip = data + offset;
-  struct bpf_sock_tuple tuple = {};
-  if (ip->ihl != 5) return TC_ACT_UNSPEC;
-  if (ip->protocol == IPPROTO_TCP) {
-    const struct tcphdr* tcp = data + tcp_offset;
-    if (!tcp->rst || !tcp->ack) return TC_ACT_UNSPEC;
-    const __u32 acknowledged = tcp->ack_seq;
-    tuple.ipv4.saddr = ip->saddr;
-    tuple.ipv4.daddr = ip->daddr;
-    tuple.ipv4.sport = tcp->source;
-    tuple.ipv4.dport = tcp->dest;
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv4))
-      make_unbelievable(skb, tcp_offset, acknowledged);
-  } else if (ip->protocol == IPPROTO_ICMP) {
-    const __u8* icmp = data + tcp_offset;
-    if (icmp[0] != ICMP_DEST_UNREACH || icmp[1] == ICMP_FRAG_NEEDED) return TC_ACT_UNSPEC;
-    if (data + inner_offset + sizeof(struct iphdr) + 4 > end) {
-      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct iphdr) + 4) != 0)
-        return TC_ACT_UNSPEC;
-      data = (void*)(long)skb->data;
-      end = (void*)(long)skb->data_end;
-      if (data + inner_offset + sizeof(struct iphdr) + 4 > end) return TC_ACT_UNSPEC;
-    }
-    const struct iphdr* sent = data + inner_offset;
-    if (sent->ihl != 5 || sent->protocol != IPPROTO_TCP) return TC_ACT_UNSPEC;
-    const __be16* ports = data + inner_offset + sizeof(struct iphdr);
-    tuple.ipv4.saddr = sent->daddr;
-    tuple.ipv4.daddr = sent->saddr;
-    tuple.ipv4.sport = ports[1];
-    tuple.ipv4.dport = ports[0];
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv4)) return TC_ACT_SHOT;
-  }
-  return TC_ACT_UNSPEC;
+  return data;
 }
 
-static __always_inline int hear_ipv6(struct __sk_buff* skb, __u32 offset) {
-  const __u32 tcp_offset = offset + sizeof(struct ipv6hdr), inner_offset = tcp_offset + 8;
-  void *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
-  if (data + tcp_offset + sizeof(struct tcphdr) > end) {
-    if (bpf_skb_pull_data(skb, tcp_offset + sizeof(struct tcphdr)) != 0) return TC_ACT_UNSPEC;
-    data = (void*)(long)skb->data;
-    end = (void*)(long)skb->data_end;
-    if (data + tcp_offset + sizeof(struct tcphdr) > end) return TC_ACT_UNSPEC;
+/* What follows an IP header; 0 where the header is longer than usual. */
+static __always_inline __u8 carried_by(const void* ip, bool is_ipv6) {
+  if (is_ipv6) return ((const struct ipv6hdr*)ip)->nexthdr;
+  return ((const struct iphdr*)ip)->ihl == 5 ? ((const struct iphdr*)ip)->protocol : 0;
+}
+
+/* Names the connection of the packet, which the remote end sent; or that of one which was sent there. */
+static __always_inline void name_connection(struct refusal* refusal, const void* packet, bool is_ipv6,
+                                            bool was_sent_there) {
+  const __be16* ports = packet + (is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+  const __be16 remote = ports[was_sent_there], local = ports[!was_sent_there];
+  if (is_ipv6) {
+    const struct ipv6hdr* ip = packet;
+    __builtin_memcpy(refusal->tuple.ipv6.saddr, was_sent_there ? &ip->daddr : &ip->saddr, 16);
+    __builtin_memcpy(refusal->tuple.ipv6.daddr, was_sent_there ? &ip->saddr : &ip->daddr, 16);
+    refusal->tuple.ipv6.sport = remote;
+    refusal->tuple.ipv6.dport = local;
+    refusal->tuple_size = sizeof refusal->tuple.ipv6;
+    refusal->family = AF_INET6;
+  } else {
+    const struct iphdr* ip = packet;
+    refusal->tuple.ipv4.saddr = was_sent_there ? ip->daddr : ip->saddr;
+    refusal->tuple.ipv4.daddr = was_sent_there ? ip->saddr : ip->daddr;
+    refusal->tuple.ipv4.sport = remote;
+    refusal->tuple.ipv4.dport = local;
+    refusal->tuple_size = sizeof refusal->tuple.ipv4;
+    refusal->family = AF_INET;
   }
-  const struct ipv6hdr* ip = data + offset;
-  struct bpf_sock_tuple tuple = {};
-  if (ip->nexthdr == IPPROTO_TCP) {
-    const struct tcphdr* tcp = data + tcp_offset;
-    if (!tcp->rst || !tcp->ack) return TC_ACT_UNSPEC;
+}
+
+static __always_inline bool is_unreachable(const __u8* icmp, bool is_ipv6) {
+  if (is_ipv6) return icmp[0] == ICMPV6_DEST_UNREACH;
+  return icmp[0] == ICMP_DEST_UNREACH && icmp[1] != ICMP_FRAG_NEEDED;
+}
+
+static __always_inline int hear_ip(struct __sk_buff* skb, __u32 offset, bool is_ipv6) {
+  const __u32 header = is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  const __u32 body = offset + header, sent = body + 8;
+  void* data = first_octets(skb, body + sizeof(struct tcphdr));
+  if (data == NULL) return TC_ACT_UNSPEC;
+  const __u8 protocol = carried_by(data + offset, is_ipv6);
+  struct refusal refusal = {};
+  if (protocol == IPPROTO_TCP) {
+    const struct tcphdr* tcp = data + body;
+    if (!tcp->rst) return TC_ACT_UNSPEC;
+    const bool has_ack = tcp->ack;
     const __u32 acknowledged = tcp->ack_seq;
-    __builtin_memcpy(tuple.ipv6.saddr, &ip->saddr, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, &ip->daddr, 16);
-    tuple.ipv6.sport = tcp->source;
-    tuple.ipv6.dport = tcp->dest;
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv6))
-      make_unbelievable(skb, tcp_offset, acknowledged);
-  } else if (ip->nexthdr == IPPROTO_ICMPV6) {
-    const __u8* icmp = data + tcp_offset;
-    if (icmp[0] != ICMPV6_DEST_UNREACH) return TC_ACT_UNSPEC;
-    if (data + inner_offset + sizeof(struct ipv6hdr) + 4 > end) {
-      if (bpf_skb_pull_data(skb, inner_offset + sizeof(struct ipv6hdr) + 4) != 0)
-        return TC_ACT_UNSPEC;
-      data = (void*)(long)skb->data;
-      end = (void*)(long)skb->data_end;
-      if (data + inner_offset + sizeof(struct ipv6hdr) + 4 > end) return TC_ACT_UNSPEC;
-    }
-    const struct ipv6hdr* sent = data + inner_offset;
-    if (sent->nexthdr != IPPROTO_TCP) return TC_ACT_UNSPEC;
-    const __be16* ports = data + inner_offset + sizeof(struct ipv6hdr);
-    __builtin_memcpy(tuple.ipv6.saddr, &sent->daddr, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, &sent->saddr, 16);
-    tuple.ipv6.sport = ports[1];
-    tuple.ipv6.dport = ports[0];
-    if (is_waiting(skb, &tuple, sizeof tuple.ipv6)) return TC_ACT_SHOT;
+    refusal.is_reset = true;
+    name_connection(&refusal, data + offset, is_ipv6, false);
+    const enum waiting waiting = who_waits(skb, &refusal);
+    if (waiting == WAITS_FOR_STAND_IN) return TC_ACT_SHOT;
+    if (waiting == WAITS_FOR_CONNECTION && has_ack) make_unbelievable(skb, body, acknowledged);
+  } else if (protocol == (is_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+    if (!is_unreachable(data + body, is_ipv6)) return TC_ACT_UNSPEC;
+    data = first_octets(skb, sent + header + 4);
+    if (data == NULL || carried_by(data + sent, is_ipv6) != IPPROTO_TCP) return TC_ACT_UNSPEC;
+    name_connection(&refusal, data + sent, is_ipv6, true);
+    if (who_waits(skb, &refusal) == WAITS_FOR_CONNECTION) return TC_ACT_SHOT;
   }
   return TC_ACT_UNSPEC;
 }
 
 static __always_inline int hear(struct __sk_buff* skb, __u32 offset) {
-  if (skb->protocol == bpf_htons(ETH_P_IP)) return hear_ipv4(skb, offset);
-  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return hear_ipv6(skb, offset);
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return hear_ip(skb, offset, false);
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return hear_ip(skb, offset, true);
   return TC_ACT_UNSPEC;
 }
 

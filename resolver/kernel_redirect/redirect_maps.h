@@ -56,12 +56,12 @@ struct mutua_peer_state {
 struct mutua_origin {
   struct mutua_endpoint synthetic, peer;
   struct mutua_service_key service;
-  __u64 asked_at; /* when the program called connect() */
+  __u64 asked_at;  /* when the program called connect() */
+  __u64 silent_at; /* when a stand-in was asked for: struct mutua_silence; 0: it was not */
   __u32 syn_timeout_ms;
   __u32 overdue_ms;
   __u32 late_ms;
   __u32 handed_over; /* a flag: `peer` did not answer, the relay has taken its place */
-  __u32 silent;      /* a flag: it took the connection and then said nothing, struct mutua_silence */
 };
 
 /* A connection that was handed over to the relay: its two ends, as its packets name them. */
@@ -69,7 +69,7 @@ struct mutua_flow {
   struct mutua_endpoint client, peer;
 };
 
-/* A connection whose peer has taken it, and since then neither said a word nor acknowledged one: what
+/* A connection whose peer has taken it, and then neither said a word nor acknowledged one: what
  * a socket that stands in for the peer has to know. Sequence numbers are of the first octets. */
 struct mutua_silence {
   struct mutua_flow flow;
