@@ -125,8 +125,12 @@ class World {
   }
 
   void after_flow(const resolver::Policy& policy, std::size_t flow) {
-    if (flow % kTurnEvery == 0) probe(resolver::doubted(health_, policy, now_));
-    if (flow % kProbeEvery == 0) probe(resolver::stalest(health_, policy, now_));
+    if (flow % kTurnEvery == 0) {
+      for (const std::size_t index : resolver::doubted(health_, policy, now_)) probe(index);
+    }
+    if (flow % kProbeEvery == 0) {
+      if (const auto index = resolver::stalest(health_, policy, now_)) probe(*index);
+    }
     now_ += kPause;
   }
 
@@ -218,14 +222,13 @@ class World {
   }
 
   // A peer is asked for its round trip, without a flow.
-  void probe(std::optional<std::size_t> index) {
-    if (!index) return;
-    Health& health = health_[*index];
-    if (!paths_[*index].alive) {
+  void probe(std::size_t index) {
+    Health& health = health_[index];
+    if (!paths_[index].alive) {
       health = after_failure(std::move(health), "dead", now_);
       return;
     }
-    const double rtt = paths_[*index].rtt * std::exp(normal(0, 0.15) * noise_);
+    const double rtt = paths_[index].rtt * std::exp(normal(0, 0.15) * noise_);
     health = after_probe(std::move(health),
                          std::chrono::microseconds(static_cast<std::int64_t>(rtt * 1e6)), now_);
   }

@@ -118,12 +118,13 @@ const char* to_string(Standing standing) {
   return "?";
 }
 
-std::optional<std::size_t> doubted(const std::vector<Health>& health, const Policy& policy,
-                                   SteadyTime now) {
-  const auto found =
-      std::ranges::find_if(health, [&](const Health& one) { return is_doubted(one, policy, now); });
-  if (found == health.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - health.begin());
+std::vector<std::size_t> doubted(const std::vector<Health>& health, const Policy& policy,
+                                 SteadyTime now) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < health.size(); ++i) {
+    if (is_doubted(health[i], policy, now)) found.push_back(i);
+  }
+  return found;
 }
 
 std::optional<std::size_t> stalest(const std::vector<Health>& health, const Policy& policy,

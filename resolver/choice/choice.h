@@ -48,10 +48,10 @@ std::vector<Ranked> rank(const std::vector<Candidate>& candidates,
                          const std::vector<Health>& health, const Policy& policy,
                          std::uint64_t seed, SteadyTime now);
 
-// Peers to be probed. PURE. A doubted one, at once; and the stalest: of those that were measured
+// Peers to be probed. PURE. The doubted ones, at once; and the stalest: of those that were measured
 // and have not failed, the one that was measured or probed longest ago.
-std::optional<std::size_t> doubted(const std::vector<Health>& health, const Policy& policy,
-                                   SteadyTime now);
+std::vector<std::size_t> doubted(const std::vector<Health>& health, const Policy& policy,
+                                 SteadyTime now);
 std::optional<std::size_t> stalest(const std::vector<Health>& health, const Policy& policy,
                                    SteadyTime now);
 

@@ -8,7 +8,7 @@ namespace {
 constexpr std::chrono::milliseconds kFirstHold{1000};
 constexpr std::chrono::milliseconds kLongestHold{300'000};
 constexpr std::chrono::milliseconds kSuspicion{500};
-constexpr std::chrono::milliseconds kOverdueUnmeasured{100}, kLongestOverdue{1000};
+constexpr std::chrono::milliseconds kOverdueUnmeasured{5}, kLongestOverdue{1000};
 constexpr std::chrono::milliseconds kShortestDetour{2}, kLongestDetour{5};
 constexpr double kBandwidthGain = 0.5;  // of the best window of a connection that carried
 constexpr double kLongFlow = 300'000;   // so many octets; of shorter ones in proportion

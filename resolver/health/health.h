@@ -32,7 +32,8 @@ Health after_attempt(Health health, SteadyTime now);
 
 // How long the peer may take to take a connection, before it is suspected of being dead: two round
 // trips, and as long as it would cost the others to go elsewhere (`detour`), of which 2 to 5 ms
-// count: a black hole costs each of those who wait for it a hundred times as much.
+// count: a black hole costs each of those who wait for it a hundred times as much. For a peer that was
+// never measured 5 ms: one connection finds out, the others need not wait for it.
 std::chrono::milliseconds overdue_after(std::optional<std::chrono::microseconds> rtt,
                                         std::chrono::microseconds detour);
 // A peer that has taken so long is too slow to be worth it: as above, with all of the detour.

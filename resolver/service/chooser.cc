@@ -98,9 +98,11 @@ std::vector<SocketAddress> Chooser::known(const Target& target) {
   return candidates ? addresses_of(*candidates) : std::vector<SocketAddress>();
 }
 
-std::optional<SocketAddress> Chooser::doubted_of(const std::vector<SocketAddress>& peers) const {
-  const auto index = doubted(health_.find(peers), policy_, clock_.steady_now());
-  return index ? std::optional(peers[*index]) : std::nullopt;
+std::vector<SocketAddress> Chooser::doubted_of(const std::vector<SocketAddress>& peers) const {
+  std::vector<SocketAddress> found;
+  for (const std::size_t index : doubted(health_.find(peers), policy_, clock_.steady_now()))
+    found.push_back(peers[index]);
+  return found;
 }
 
 std::optional<SocketAddress> Chooser::stalest_of(const std::vector<SocketAddress>& peers) const {

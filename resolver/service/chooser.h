@@ -48,7 +48,7 @@ class Chooser final : public PeerChooser {
   // Who serves `target`, in no order; empty where the list is not at hand.
   std::vector<SocketAddress> known(const Target& target);
   // Whom to probe: see doubted() and stalest().
-  std::optional<SocketAddress> doubted_of(const std::vector<SocketAddress>& peers) const;
+  std::vector<SocketAddress> doubted_of(const std::vector<SocketAddress>& peers) const;
   std::optional<SocketAddress> stalest_of(const std::vector<SocketAddress>& peers) const;
 
   // The peers of `target` that need no relay, the best first: those that come before every one that

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kTurn{1000}, kPatience{900};
 constexpr std::uint64_t kConnectionsForOneProbe = 8;
-constexpr std::size_t kMostPeers = 1024;  // looked at for one probe
+constexpr std::size_t kMostPeers = 1024;  // looked at in one turn
+constexpr std::size_t kMostProbes = 16;   // in one turn
 
 }  // namespace
 
@@ -72,7 +73,7 @@ Prober::Prober(EventLoop& loop, Chooser& chooser, const Names& names)
 
 Prober::~Prober() {
   loop_.cancel(timer_);
-  if (probe_) probe_->end();
+  for (const auto& probe : probes_) probe->end();
 }
 
 void Prober::wait() {
@@ -80,28 +81,30 @@ void Prober::wait() {
 }
 
 void Prober::turn() {
-  if (const auto peer = whom_to_probe()) {
-    if (probe_) {
-      probe_->end();
-      loop_.dispose(std::move(probe_));
-    }
-    probe_ = std::make_shared<Probe>(loop_, chooser_, *peer);
-    probe_->begin();
+  for (auto& probe : std::exchange(probes_, {})) {
+    probe->end();
+    loop_.dispose(std::move(probe));
+  }
+  for (const SocketAddress& peer : whom_to_probe()) {
+    if (probes_.size() == kMostProbes) break;
+    probes_.push_back(std::make_shared<Probe>(loop_, chooser_, peer));
+    probes_.back()->begin();
   }
   wait();
 }
 
-std::optional<SocketAddress> Prober::whom_to_probe() {
+std::vector<SocketAddress> Prober::whom_to_probe() {
   std::vector<SocketAddress> peers;
   for (const auto& [place, target] : names_.tcp_services()) {
     for (const SocketAddress& peer : chooser_.known(target)) peers.push_back(peer);
     if (peers.size() >= kMostPeers) break;
   }
-  if (const auto doubted = chooser_.doubted_of(peers)) return doubted;
+  if (auto doubted = chooser_.doubted_of(peers); !doubted.empty()) return doubted;
   const std::uint64_t connections = chooser_.connections();
-  if (connections - connections_at_last_probe_ < kConnectionsForOneProbe) return std::nullopt;
+  if (connections - connections_at_last_probe_ < kConnectionsForOneProbe) return {};
   connections_at_last_probe_ = connections;
-  return chooser_.stalest_of(peers);
+  const auto stalest = chooser_.stalest_of(peers);
+  return stalest ? std::vector{*stalest} : std::vector<SocketAddress>();
 }
 
 }  // namespace mutua::resolver

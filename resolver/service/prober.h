@@ -12,9 +12,9 @@
 namespace mutua::resolver {
 
 // Looks after the peers of the open TCP services that nobody uses at the moment. At most once a
-// second one is connected to and reset again: one that has failed, when its hold is over, so that
-// no user has to find out whether it is back; or, after every eighth connection of this machine,
-// the one heard of longest ago. Its round trip tells whether its path is still the known one
+// second each is connected to and reset again: those that have failed, when their hold is over, so
+// that no user has to find out whether they are back (16 at a time); where there are none, after
+// every eighth connection of this machine, the one heard of longest ago. Its round trip tells whether its path is still the known one
 // (after_probe()); a peer that does not answer within a second is held down, twice as long each
 // time. Lives on the loop's thread.
 class Prober final {
@@ -30,13 +30,13 @@ class Prober final {
 
   void wait();
   void turn();
-  std::optional<SocketAddress> whom_to_probe();
+  std::vector<SocketAddress> whom_to_probe();
 
   EventLoop& loop_;
   Chooser& chooser_;
   const Names& names_;
   std::uint64_t connections_at_last_probe_ = 0;
-  std::shared_ptr<Probe> probe_;  // the latest one, perhaps under way
+  std::vector<std::shared_ptr<Probe>> probes_;  // the latest turn's, perhaps under way
   EventLoop::TimerKey timer_{};
 };
 

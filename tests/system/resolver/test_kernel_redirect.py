@@ -121,16 +121,22 @@ def test_nobody_sees_a_peer_refuse(machine):
     assert machine.lookup(NAME)["candidates"][-1]["consecutive_failures"] > 0
 
 
-def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_round_trip(machine):
-    start(machine)
-    near, far = machine.peer("http", ADDRESSES[0]), failover.FarPeer(machine, 1)
+def prefer_a_far_peer(machine):
+    """One that answers "ok" and is led to, before one at ADDRESSES[0], which is measured."""
+    machine.peer("http", ADDRESSES[0])
+    far = failover.FarPeer(machine, 1)
     machine.publish(NAME, [(far.address, 8080, 1, 0), (ADDRESSES[0], 8080, 2, 0)])
     assert machine.curl(URL).stdout == "ok", "the far peer's answer"
     far.kill()
     assert machine.curl(URL).stdout == ADDRESSES[0]
     far.heal()
-
     wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
+    return far
+
+
+def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_round_trip(machine):
+    start(machine)
+    far = prefer_a_far_peer(machine)
     handed_over = status(machine)["handed_over"]
     far.blackhole()
     begun = time.monotonic()
@@ -141,7 +147,6 @@ def test_a_black_hole_delays_one_connection_by_less_than_its_time_out_and_a_roun
     second = time.monotonic() - begun
     assert status(machine)["handed_over"] == handed_over + 1
     assert second < 0.2 < first < 0.7
-    near.end()
 
 
 ASKS_WHEN_TOLD = """
@@ -157,13 +162,7 @@ print(client.makefile("rb").read().decode().split("\\n")[-1], flush=True)
 
 def test_a_peer_that_is_silent_under_a_connection_is_replaced_after_two_time_outs(machine):
     start(machine)
-    near, far = machine.peer("http", ADDRESSES[0]), failover.FarPeer(machine, 1)
-    machine.publish(NAME, [(far.address, 8080, 1, 0), (ADDRESSES[0], 8080, 2, 0)])
-    assert machine.curl(URL).stdout == "ok", "the far peer's answer"
-    far.kill()
-    assert machine.curl(URL).stdout == ADDRESSES[0]
-    far.heal()
-    wait_until(lambda: machine.curl(URL).stdout == "ok" == straight_to(machine), 20, what="the far peer is led to")
+    far = prefer_a_far_peer(machine)
     handed_over = status(machine)["handed_over"]
     clients = [machine.start(laboratory.PYTHON, "-c", ASKS_WHEN_TOLD, machine.address_of(NAME)) for _ in range(2)]
     # It is heard after all: the program and its peer go on.
@@ -177,7 +176,20 @@ def test_a_peer_that_is_silent_under_a_connection_is_replaced_after_two_time_out
     assert clients[1].line(5) == ADDRESSES[0]
     assert time.monotonic() - begun < 1
     assert status(machine)["handed_over"] == handed_over + 1
-    near.end()
+
+
+def test_a_reset_before_the_peer_acknowledged_anything_is_not_seen(machine):
+    start(machine)
+    far = prefer_a_far_peer(machine)
+    handed_over = status(machine)["handed_over"]
+    far.server.process.send_signal(signal.SIGSTOP)  # its kernel takes the connection, and resets it with its end
+    client = machine.start(laboratory.PYTHON, "-c", ASKS_WHEN_TOLD, machine.address_of(NAME))
+    far.blackhole()
+    client.process.send_signal(signal.SIGUSR1)
+    far.server.end(signal.SIGKILL)
+    far.heal()
+    assert client.line(5) == ADDRESSES[0]
+    assert status(machine)["handed_over"] == handed_over + 1
 
 
 def test_ipv6_connections_are_handed_over_too_and_the_rule_for_it_ends_with_the_daemon(machine):
