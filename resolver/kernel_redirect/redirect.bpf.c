@@ -54,8 +54,9 @@
 #define SUSPICION_NANOSECONDS 1000000000ull
 #define SMALLEST_TRANSFER 32768           /* octets: shorter ones say nothing of the path */
 #define COMPARED_NANOSECONDS 250000000ull /* the resolver compares five times a second */
-#define UNHEARD_NANOSECONDS 1000000000ull /* a reset is kept from a connection that waits for its stand-in */
-#define HOLD_NANOSECONDS 1000000000ull    /* until the resolver has heard of it and decides */
+#define UNHEARD_NANOSECONDS \
+  1000000000ull /* a reset is kept from a connection that waits for its stand-in */
+#define HOLD_NANOSECONDS 1000000000ull /* until the resolver has heard of it and decides */
 
 /* Set before the programs are loaded. */
 const volatile __u64 netns_cookie;
@@ -394,7 +395,8 @@ static __always_inline struct mutua_flow flow_of(struct bpf_sock_ops* ctx,
   return flow;
 }
 
-static __always_inline bool turn_to_loopback(struct bpf_sock_ops* ctx, struct mutua_origin* origin) {
+static __always_inline bool turn_to_loopback(struct bpf_sock_ops* ctx,
+                                             struct mutua_origin* origin) {
   int loopback = LOOPBACK_INTERFACE;
   if (bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTOIFINDEX, &loopback, sizeof loopback) != 0)
     return false;
@@ -558,8 +560,7 @@ static __always_inline bool may_get_stand_in(const struct refusal* refusal, stru
                                              struct mutua_origin* origin) {
   struct tcp_sock* tcp = bpf_skc_to_tcp_sock(socket);
   if (tcp == NULL || !is_unheard(tcp) || tcp->snd_nxt == tcp->snd_una) return false;
-  if (origin->silent_at != 0)
-    return bpf_ktime_get_ns() - origin->silent_at < UNHEARD_NANOSECONDS;
+  if (origin->silent_at != 0) return bpf_ktime_get_ns() - origin->silent_at < UNHEARD_NANOSECONDS;
   struct mutua_flow flow = {.peer = origin->peer};
   flow.client.family = refusal->family;
   if (refusal->family == AF_INET) {
@@ -619,8 +620,8 @@ static __always_inline __u8 carried_by(const void* ip, bool is_ipv6) {
 }
 
 /* Names the connection of the packet, which the remote end sent; or that of one which was sent there. */
-static __always_inline void name_connection(struct refusal* refusal, const void* packet, bool is_ipv6,
-                                            bool was_sent_there) {
+static __always_inline void name_connection(struct refusal* refusal, const void* packet,
+                                            bool is_ipv6, bool was_sent_there) {
   const __be16* ports = packet + (is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
   const __be16 remote = ports[was_sent_there], local = ports[!was_sent_there];
   if (is_ipv6) {

@@ -314,10 +314,10 @@ class ThreadedRelay final : public Relay {
 
   void adopt(UniqueFd client, const SocketAddress& synthetic, const SocketAddress& peer) override {
     RelayThread& thread = *threads_[next_adopting_thread_++ % threads_.size()];
-    thread.loop().post([&thread, synthetic, peer,
-                        client = std::make_shared<UniqueFd>(std::move(client))] {
-      thread.adopt(std::move(*client), synthetic, peer);
-    });
+    thread.loop().post(
+        [&thread, synthetic, peer, client = std::make_shared<UniqueFd>(std::move(client))] {
+          thread.adopt(std::move(*client), synthetic, peer);
+        });
   }
 
   Use use_of(const Handle& listener) const override {

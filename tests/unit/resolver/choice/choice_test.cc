@@ -289,7 +289,8 @@ TEST(Choice, TheStalestIsTheMeasuredPeerHeardOfLongestAgo) {
 
 TEST(Choice, TheDoubtedPeerIsTheOneWhoseHoldIsOver) {
   using Found = std::vector<std::size_t>;
-  EXPECT_EQ(doubted({Health{}, measured(milliseconds(1)), held(seconds(5))}, Policy{}, kNow), Found{});
+  EXPECT_EQ(doubted({Health{}, measured(milliseconds(1)), held(seconds(5))}, Policy{}, kNow),
+            Found{});
   EXPECT_EQ(doubted({held(seconds(0)), held(seconds(5)), held(seconds(0))}, Policy{}, kNow),
             (Found{0, 2}));
 }
