@@ -28,8 +28,7 @@ constexpr const char* kSchema = R"(
     key BLOB NOT NULL, fingerprint BLOB NOT NULL, signed_at INTEGER NOT NULL,
     expiry INTEGER NOT NULL, PRIMARY KEY (key, fingerprint)) WITHOUT ROWID;
   CREATE TABLE journal (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, from_serial INTEGER NOT NULL, change BLOB NOT NULL);
-  CREATE INDEX journal_from ON journal (from_serial);
+    sequence INTEGER PRIMARY KEY, from_serial INTEGER NOT NULL, change BLOB NOT NULL);
 )";
 
 Bytes name_key(const wire::Name& name) { return to_bytes(name.lowered().wire()); }

@@ -38,28 +38,24 @@ def make_server(bench, name, folder, zone_file, signed):
             configuration.write_text(f"{text}    acl: anyone\n", encoding="ascii")
             return command
 
+        def wait_until_signed(self):
+            question = dns.message.make_query(bench.ZONE, "SOA", want_dnssec=True)
+            deadline = time.monotonic() + 600
+            while time.monotonic() < deadline:
+                if len(dns.message.from_wire(self._exchange(question.to_wire())).answer) == 2:
+                    return
+                time.sleep(0.2)
+            sys.exit("the zone is not signed in ten minutes")
+
+        def export(self):
+            """The zone that mutua-authority has now, in a file for others; it is stopped for that long."""
+            path = self.folder / "exported.zone"
+            self.stop()
+            subprocess.run([*self.command[-3:], "export", path], check=True, stdout=subprocess.DEVNULL)
+            self._start()
+            return path
+
     return Primary(name, folder, zone_file, "0-1")
-
-
-def wait_until_signed(bench, server):
-    question = dns.message.make_query(bench.ZONE, "SOA", want_dnssec=True)
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline:
-        answer = dns.message.from_wire(server._exchange(question.to_wire()))
-        if len(answer.answer) == 2:
-            return
-        time.sleep(0.2)
-    sys.exit("the zone is not signed in ten minutes")
-
-
-def exported(server):
-    """The zone that the server has now, in a file for others; the server is stopped for it."""
-    server.stop()
-    path = server.folder / "exported.zone"
-    program, option, configuration = server.command[-3:]
-    subprocess.run([program, option, configuration, "export", path], check=True, stdout=subprocess.DEVNULL)
-    server._start()
-    return path
 
 
 def transfer(bench, primary, folder):
@@ -88,8 +84,8 @@ def measure(bench, arguments, folder, zone_file, signed):
     taken = {name: [] for name in ("mutua", "knot")}
     try:
         if signed:
-            wait_until_signed(bench, servers["mutua"])
-            zone_file = exported(servers["mutua"])
+            servers["mutua"].wait_until_signed()
+            zone_file = servers["mutua"].export()
         for name in PEERS:
             servers[name] = make_server(bench, name, folder, zone_file, signed)
         for number in range(arguments.rounds):

@@ -1,9 +1,10 @@
 // bench_updates: a client of DNS UPDATE that costs less than the servers it loads.
 //
-//   bench_updates tsig|sig0 ADDRESS:PORT ZONE IN_FLIGHT SECONDS [RATE]   so many under way at a time
+//   bench_updates tsig|sig0 ADDRESS:PORT ZONE IN_FLIGHT SECONDS          so many under way at a time
 //   bench_updates visible ADDRESS:PORT ZONE COUNT                        from the answer to the zone
 //   bench_updates bad ADDRESS:PORT ZONE RATE SECONDS                     signatures that do not hold
-//   bench_updates paced ADDRESS:PORT QUERIES RATE SECONDS                questions at a steady rate
+//   bench_updates paced ADDRESS:PORT QUERIES RATE SECONDS ZONE UPDATES   questions at a steady rate,
+//                                                                        and so many updates a second
 //
 // By TSIG each update adds an SRV record at a name of its own (key `upd`, the secret below); by
 // SIG(0) each of 64 owners replaces the address at its own name, which it claims first. One thread;
@@ -138,14 +139,14 @@ class Updates {
   std::vector<trust::PrivateKey> keys_;
 };
 
-// A closed loop, perhaps no faster than a rate.
+// A closed loop.
 Result<void> load(const SocketAddress& server, Updates updates, bool by_owner, unsigned in_flight,
-                  double seconds, double rate) {
+                  double seconds) {
   const UniqueFd socket = TRY(open_connected(server));
   if (by_owner) TRY(updates.claim(socket.get()));
   std::vector<Clock::time_point> sent_at(65536);
   std::vector<double> delays;
-  std::uint64_t sent = 0, good = 0, failed = 0, lost = 0;
+  std::uint64_t good = 0, failed = 0, lost = 0;
   unsigned under_way = 0;
   std::uint16_t id = 0;
   auto progress = Clock::now();
@@ -155,12 +156,10 @@ Result<void> load(const SocketAddress& server, Updates updates, bool by_owner, u
   const auto end =
       start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   for (auto now = start; now < end || under_way > 0; now = Clock::now()) {
-    const double due = rate > 0 ? rate * std::chrono::duration<double>(now - start).count() : 1e18;
-    while (now < end && under_way < in_flight && static_cast<double>(sent) < due) {
+    while (now < end && under_way < in_flight) {
       const Bytes message = by_owner ? updates.by_owner(++id) : updates.by_tsig(++id);
       sent_at[id] = Clock::now();
       if (::send(socket.get(), message.data(), message.size(), 0) < 0) break;
-      ++sent;
       ++under_way;
     }
     for (Bytes answer = receive(socket.get(), std::chrono::microseconds(200)); !answer.empty();
@@ -272,43 +271,79 @@ Result<void> send_bad(const SocketAddress& server, Updates updates, double rate,
   return {};
 }
 
-// When the kernel had the answer, by the wall clock; this program may be waiting for its processor.
-// Empty when there is no answer.
-std::optional<std::chrono::nanoseconds> take_answer(int socket, std::span<std::uint8_t> header) {
-  iovec part{header.data(), header.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control;
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  if (::recvmsg(socket, &message, MSG_DONTWAIT) < 12) return {};
-  const cmsghdr* const stamp = CMSG_FIRSTHDR(&message);
-  if (!stamp || stamp->cmsg_type != SCM_TIMESTAMPNS) return {};
-  timespec came;
-  std::memcpy(&came, CMSG_DATA(stamp), sizeof came);
-  return std::chrono::seconds(came.tv_sec) + std::chrono::nanoseconds(came.tv_nsec);
-}
+// Messages that are sent at a steady rate, and how long their answers take: until the kernel had
+// them, for this program may be waiting for its processor.
+class PacedMessages {
+ public:
+  static Result<PacedMessages> open(const SocketAddress& server) {
+    PacedMessages messages;
+    messages.socket_ = TRY(open_connected(server));
+    const int on = 1;
+    if (::setsockopt(messages.socket_.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0)
+      return errno_error(errno, "SO_TIMESTAMPNS");
+    return messages;
+  }
 
-Result<void> ask_paced(const SocketAddress& server, const char* path, double rate, double seconds) {
+  void send(Bytes& message) {
+    const auto id = static_cast<std::uint16_t>(sent_++);
+    store_u16(message.data(), id);
+    sent_at_[id] = WallClock::now();
+    ::send(socket_.get(), message.data(), message.size(), MSG_DONTWAIT);
+  }
+
+  void collect() {
+    while (const auto came = take_answer())
+      delays_.push_back(
+          Microseconds(*came - sent_at_[load_u16(header_.data())].time_since_epoch()).count());
+  }
+
+  std::uint64_t sent() const { return sent_; }
+  std::uint64_t refused() const { return refused_; }
+  std::uint64_t lost() const { return sent_ - delays_.size(); }
+  double delay(double share) { return percentile(delays_, share); }
+
+ private:
   using WallClock = std::chrono::system_clock;
-  const UniqueFd socket = TRY(open_connected(server));
-  const int on = 1;
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0)
-    return errno_error(errno, "SO_TIMESTAMPNS");
+
+  std::optional<std::chrono::nanoseconds> take_answer() {
+    iovec part{header_.data(), header_.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control;
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (::recvmsg(socket_.get(), &message, MSG_DONTWAIT) < 12) return {};
+    const cmsghdr* const stamp = CMSG_FIRSTHDR(&message);
+    if (!stamp || stamp->cmsg_type != SCM_TIMESTAMPNS) return {};
+    const int rcode = header_[3] & 15;
+    if (rcode != 0 && rcode != kNameError) ++refused_;
+    timespec came;
+    std::memcpy(&came, CMSG_DATA(stamp), sizeof came);
+    return std::chrono::seconds(came.tv_sec) + std::chrono::nanoseconds(came.tv_nsec);
+  }
+
+  static constexpr int kNameError = 3;
+
+  UniqueFd socket_;
+  std::array<std::uint8_t, 16> header_{};
+  std::vector<WallClock::time_point> sent_at_ = std::vector<WallClock::time_point>(65536);
+  std::vector<double> delays_;
+  std::uint64_t sent_ = 0, refused_ = 0;
+};
+
+// Both by one thread, the updates signed before: a second generator would take the processor of the
+// questions in bursts, and the server would be blamed.
+Result<void> ask_paced(const SocketAddress& server, const char* path, double rate, double seconds,
+                       Updates updates, double update_rate) {
+  auto questions = TRY(PacedMessages::open(server));
+  auto changes = TRY(PacedMessages::open(server));
   const Bytes file = TRY(read_file(path, kLargestQueryFile));
-  std::vector<WallClock::time_point> sent_at(65536);
-  std::vector<double> delays;
-  std::uint64_t sent = 0;
+  std::vector<Bytes> signed_updates;
+  for (double i = 0; i < update_rate * seconds; ++i)
+    signed_updates.push_back(updates.by_tsig(static_cast<std::uint16_t>(signed_updates.size())));
   std::size_t at = 0;
   Bytes query;
-  const auto collect = [&] {
-    std::array<std::uint8_t, 16> header;
-    while (const auto came = take_answer(socket.get(), header)) {
-      const auto sent_then = sent_at[load_u16(header.data())].time_since_epoch();
-      delays.push_back(Microseconds(*came - sent_then).count());
-    }
-  };
   std::puts("counting");
   std::fflush(stdout);
   pace(
@@ -318,18 +353,28 @@ Result<void> ask_paced(const SocketAddress& server, const char* path, double rat
         const std::size_t size = load_u16(file.data() + at);
         query = to_bytes(BytesView(file).subspan(at + 2, size));
         at += 2 + size;
-        store_u16(query.data(), static_cast<std::uint16_t>(sent++));
-        sent_at[load_u16(query.data())] = WallClock::now();
-        ::send(socket.get(), query.data(), query.size(), MSG_DONTWAIT);
+        questions.send(query);
+        const double due = static_cast<double>(questions.sent()) / rate * update_rate;
+        if (changes.sent() < signed_updates.size() && static_cast<double>(changes.sent()) < due)
+          changes.send(signed_updates[changes.sent()]);
       },
-      collect);
-  for (const auto end = Clock::now() + std::chrono::milliseconds(200); Clock::now() < end;)
-    collect();
-  const double lost = 1 - static_cast<double>(delays.size()) / static_cast<double>(sent);
+      [&] {
+        questions.collect();
+        changes.collect();
+      });
+  for (const auto end = Clock::now() + std::chrono::milliseconds(200); Clock::now() < end;) {
+    questions.collect();
+    changes.collect();
+  }
   std::printf(
-      "{\"asked\": %llu, \"lost\": %.5f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f}\n",
-      static_cast<unsigned long long>(sent), lost, percentile(delays, 0.5),
-      percentile(delays, 0.99), percentile(delays, 0.999));
+      "{\"asked\": %llu, \"lost\": %llu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
+      "\"updates\": %llu, \"updates_failed\": %llu, \"ack_p50_us\": %.1f, \"ack_p99_us\": %.1f}\n",
+      static_cast<unsigned long long>(questions.sent()),
+      static_cast<unsigned long long>(questions.lost()), questions.delay(0.5),
+      questions.delay(0.99), questions.delay(0.999),
+      static_cast<unsigned long long>(changes.sent()),
+      static_cast<unsigned long long>(changes.lost() + changes.refused()), changes.delay(0.5),
+      changes.delay(0.99));
   return {};
 }
 
@@ -343,10 +388,13 @@ Result<void> run(int count, char** words) {
   if (count < 6) return Error("usage: see the head of bench_updates.cc");
   const double seconds = std::strtod(words[5], nullptr);
   if (mode == "bad") return send_bad(server, Updates(words[3]), fourth, seconds);
-  if (mode == "paced") return ask_paced(server, words[3], fourth, seconds);
+  if (mode == "paced") {
+    if (count < 8) return Error("usage: see the head of bench_updates.cc");
+    return ask_paced(server, words[3], fourth, seconds, Updates(words[6]),
+                     std::strtod(words[7], nullptr));
+  }
   if (mode != "tsig" && mode != "sig0") return Error("no such mode: " + mode);
-  return load(server, Updates(words[3]), mode == "sig0", static_cast<unsigned>(fourth), seconds,
-              count > 6 ? std::strtod(words[6], nullptr) : 0);
+  return load(server, Updates(words[3]), mode == "sig0", static_cast<unsigned>(fourth), seconds);
 }
 
 }  // namespace
