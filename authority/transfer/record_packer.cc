@@ -1,6 +1,7 @@
 #include "authority/transfer/record_packer.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace mutua::authority {
@@ -8,9 +9,10 @@ namespace {
 
 constexpr std::size_t kTsigRoom = 640;  // two names, a MAC of 64 octets, the fixed fields
 constexpr std::size_t kFullMessage = wire::kLargestMessage - kTsigRoom;
-// A message is sent once it is this large: one record more may make it larger.
-constexpr std::size_t kEnough = 32 * 1024;
 constexpr std::size_t kLastPointerTarget = 0x3FFF;
+// A message is sent once it is this large, so that pointers lead to every owner in it: one record
+// more may make it larger.
+constexpr std::size_t kEnough = kLastPointerTarget;
 
 }  // namespace
 
@@ -52,10 +54,12 @@ bool RecordPacker::put(Bytes& message, const OutgoingRecord& record) {
   const std::size_t largest = record.owner.size() + 10 + record.rdata.size();
   if (message.size() + largest > kFullMessage) return false;
   put_owner(message, record.owner);
-  append_u16(message, static_cast<std::uint16_t>(record.type));
-  append_u16(message, static_cast<std::uint16_t>(wire::RRClass::in));
-  append_u32(message, record.ttl);
-  append_u16(message, static_cast<std::uint16_t>(record.rdata.size()));
+  std::array<std::uint8_t, 10> fields;
+  store_u16(fields.data(), static_cast<std::uint16_t>(record.type));
+  store_u16(fields.data() + 2, static_cast<std::uint16_t>(wire::RRClass::in));
+  store_u32(fields.data() + 4, record.ttl);
+  store_u16(fields.data() + 8, static_cast<std::uint16_t>(record.rdata.size()));
+  append(message, fields);
   append(message, record.rdata);
   return true;
 }

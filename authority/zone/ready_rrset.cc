@@ -60,6 +60,21 @@ struct ReadyBlockMaker::Parts {
   std::uint8_t signature_count = 0;
   bool has_all_signed = false;
 
+  // While the parts are apart: name_at of a target with this bit counts within `target_names`.
+  static constexpr std::uint32_t kOutside = std::uint32_t{1} << 31;
+  BytesView target_name(const ReadyRRset::Target& target) const {
+    const bool is_outside = (target.name_at & kOutside) != 0;
+    const BytesView names = is_outside ? target_names : octets;
+    return names.subspan(target.name_at & ~kOutside, target.name_size);
+  }
+  // Says where the names will stand once the parts are in one piece.
+  void place_target_names() {
+    const auto before =
+        static_cast<std::uint32_t>(octets.size() + glue.size() + signed_answer.size());
+    for (ReadyRRset::Target& target : targets)
+      if ((target.name_at & kOutside) != 0) target.name_at = before + (target.name_at & ~kOutside);
+  }
+
   // Forgets what there is and keeps the memory.
   void clear() {
     targets.clear();
@@ -148,8 +163,7 @@ std::uint16_t rdata_name_offset(wire::RRType type, std::size_t record_end, std::
 bool has_target(const Parts& parts, std::uint64_t hash, BytesView folded) {
   return std::ranges::any_of(parts.targets, [&](const ReadyRRset::Target& target) {
     return target.hash == hash && target.name_size == folded.size() &&
-           std::ranges::equal(
-               folded, BytesView(parts.target_names).subspan(target.name_at, target.name_size));
+           std::ranges::equal(folded, parts.target_name(target));
   });
 }
 
@@ -165,10 +179,16 @@ void encode(BytesView owner, const RRset& rrset, Parts& parts) {
       continue;
     const std::uint64_t hash = name_hash(folded.wire());
     if (has_target(parts, hash, folded.wire())) continue;
-    parts.targets.push_back({hash, static_cast<std::uint32_t>(parts.target_names.size()),
-                             rdata_name_offset(rrset.type, parts.octets.size(), folded.size()),
+    const std::uint16_t rdata_name_at =
+        rdata_name_offset(rrset.type, parts.octets.size(), folded.size());
+    const bool stands_there =
+        rdata_name_at != 0 &&
+        std::ranges::equal(folded.wire(), BytesView(parts.octets).subspan(rdata_name_at));
+    const std::size_t name_at =
+        stands_there ? rdata_name_at : Parts::kOutside | parts.target_names.size();
+    parts.targets.push_back({hash, static_cast<std::uint32_t>(name_at), rdata_name_at,
                              static_cast<std::uint16_t>(folded.size())});
-    append(parts.target_names, folded.wire());
+    if (!stands_there) append(parts.target_names, folded.wire());
   }
 }
 
@@ -217,7 +237,7 @@ std::size_t answer_offset(BytesView owner) {
 Place place_of(const ReadyRRset::Target& target, const Parts& parts, std::size_t answer_at) {
   return {
       static_cast<std::uint16_t>(target.rdata_name_at == 0 ? 0 : answer_at + target.rdata_name_at),
-      BytesView(parts.target_names).subspan(target.name_at, target.name_size)};
+      parts.target_name(target)};
 }
 
 void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts) {
@@ -292,6 +312,7 @@ void append_ready(Bytes& out, BytesView owner, const RRset& rrset, std::uint16_t
   if (fits) prepare_glue(owner, addresses, parts);
   if (fits) prepare_signed_answer(owner, rrset.type, addresses, signatures, parts);
 
+  parts.place_target_names();
   const ReadyRRset head{rrset.type,
                         static_cast<std::uint16_t>(fits ? rrset.rdatas.size() : 0),
                         index,

@@ -31,11 +31,13 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // whole of that answer. It is there unless such an answer would be larger than a datagram. The
 // signed answer is the same for those who set DO: the RRset, its signatures, and of the addresses
 // with theirs as many as fit. It is there where the RRset is signed and fits with its signatures.
+//
+// `target names` are those that do not stand in `octets` already, whole and in lower case.
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
   struct Target {
     std::uint64_t hash;           // name_hash() of the folded name
-    std::uint32_t name_at;        // of the folded name within the target names
+    std::uint32_t name_at;        // of the folded name, from the start of `octets`
     std::uint16_t rdata_name_at;  // of the name within `octets`; 0 where it may be compressed there
     std::uint16_t name_size;
   };
@@ -70,7 +72,7 @@ struct ReadyRRset {
     return {octets().data() + octets_size + glue_size, signed_size};
   }
   BytesView target_name(const Target& target) const {
-    return {signed_answer().data() + signed_size + target.name_at, target.name_size};
+    return {octets().data() + target.name_at, target.name_size};
   }
 };
 static_assert(sizeof(ReadyRRset) == 32 && sizeof(ReadyRRset::Target) == 16);
