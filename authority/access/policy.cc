@@ -109,7 +109,7 @@ Problem check_claimable(const wire::Name& name, const ZoneVersion& version) {
        --labels) {
     const ZoneNode* above = version.node(lowered.ancestor(labels));
     if (!above) continue;
-    if (above->find(RRType::key) || above->find(RRType::ns) || above->find(RRType::dname)) {
+    if (above->ready(RRType::key) || above->ready(RRType::ns) || above->ready(RRType::dname)) {
       return prohibited(lowered.ancestor(labels).to_text() + " belongs to somebody else");
     }
   }
@@ -119,9 +119,9 @@ Problem check_claimable(const wire::Name& name, const ZoneVersion& version) {
 Problem check_first_claim(const KeyCaller& caller, const ZoneVersion& version) {
   if (auto problem = check_claimable(caller.signer, version)) return problem;
   const ZoneNode* node = version.node(caller.signer);
-  if (!node || node->rrsets().empty()) return std::nullopt;
+  if (!node || !node->has_records()) return std::nullopt;
   return prohibited(caller.signer.to_text() +
-                    (node->find(RRType::key) ? " belongs to another key" : " is taken"));
+                    (node->ready(RRType::key) ? " belongs to another key" : " is taken"));
 }
 
 Problem permit_owner(const wire::Message& message, const KeyCaller& caller,

@@ -55,7 +55,7 @@ bool could_have_signed(BytesView key_rdata, const wire::Sig0& sig0) {
 }
 
 struct Candidate {
-  const Bytes* key_rdata;
+  Bytes key_rdata;
   bool in_zone;
 };
 
@@ -66,11 +66,11 @@ std::vector<Candidate> find_candidates(const Request& request, const ZoneVersion
   const auto consider = [&](const Bytes& key_rdata, bool in_zone) {
     if (candidates.size() >= kMostVerifications || !could_have_signed(key_rdata, sig0)) return;
     for (const Candidate& earlier : candidates) {
-      if (is_same_key(*earlier.key_rdata, key_rdata)) return;
+      if (is_same_key(earlier.key_rdata, key_rdata)) return;
     }
-    candidates.push_back({&key_rdata, in_zone});
+    candidates.push_back({key_rdata, in_zone});
   };
-  if (const RRset* keys = version.find(sig0.signer, wire::RRType::key)) {
+  if (const auto keys = version.find(sig0.signer, wire::RRType::key)) {
     for (const Bytes& key_rdata : keys->rdatas) consider(key_rdata, true);
   }
   for (const wire::Record& record : request.message.authority) {
@@ -139,12 +139,12 @@ std::variant<CheckedSig0, Refusal> check_sig0(const Request& request,
   row.signed_at = nearest(sig0->inception, now);
   row.expiry = WallTime(std::chrono::seconds(row.signed_at + kLongestSig0Seconds + 1));
   for (const Candidate& candidate : candidates) {
-    row.key = key_id(*candidate.key_rdata);
+    row.key = key_id(candidate.key_rdata);
     // Before the verification, which costs more; a forger learns only that a copy is a copy.
     if (auto problem = check_replay(row, context.replay_guard)) return *std::move(problem);
     context.limits.count_check();
-    if (!verifies(*candidate.key_rdata, covered, *sig0)) continue;
-    return CheckedSig0{{sig0->signer, *candidate.key_rdata, candidate.in_zone}, row};
+    if (!verifies(candidate.key_rdata, covered, *sig0)) continue;
+    return CheckedSig0{{sig0->signer, candidate.key_rdata, candidate.in_zone}, row};
   }
   context.limits.count_failure(request.source, request.tcp, context.steady_now);
   return refused(ExtendedError::prohibited, "the signature does not verify");

@@ -13,7 +13,7 @@ constexpr std::chrono::hours kTtlPause(1);
 
 std::set<std::uint16_t> tags_in(const ZoneVersion& version) {
   std::set<std::uint16_t> tags;
-  if (const RRset* dnskey = version.find(version.apex(), wire::RRType::dnskey))
+  if (const auto dnskey = version.find(version.apex(), wire::RRType::dnskey))
     for (const Bytes& rdata : dnskey->rdatas) tags.insert(wire::key_tag(rdata));
   return tags;
 }
@@ -71,8 +71,8 @@ Result<bool> KeyKeeper::try_tick(const ZoneVersion& version, bool all_signed) {
 std::uint32_t KeyKeeper::largest_ttl(const ZoneVersion& version) {
   const WallTime now = clock_.wall_now();
   if (ttl_found_at_ && now - *ttl_found_at_ < kTtlPause) return largest_ttl_;
-  version.for_each([&](const wire::Name&, const RRset& rrset) {
-    largest_ttl_ = std::max(largest_ttl_, rrset.ttl);
+  version.for_each([&](const wire::Name&, const RRsetView& rrset) {
+    largest_ttl_ = std::max(largest_ttl_, rrset.ttl());
   });
   ttl_found_at_ = now;
   return largest_ttl_;

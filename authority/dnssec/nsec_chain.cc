@@ -15,8 +15,8 @@ bool is_of_dnssec(RRType type) {
 }
 
 bool has_data(const ZoneNode& node) {
-  return std::any_of(node.rrsets().begin(), node.rrsets().end(),
-                     [](const RRset& rrset) { return !is_of_dnssec(rrset.type); });
+  return std::ranges::any_of(
+      node.rrsets(), [](const RRsetView& rrset) { return !is_of_dnssec(rrset.type()); });
 }
 
 // Below a zone cut or DNAME.
@@ -24,9 +24,9 @@ bool is_occluded(const ZoneVersion& version, const wire::Name& owner) {
   if (owner == version.apex() || version.cut_count() == 0) return false;
   for (wire::Name above = owner.parent(); above != version.apex(); above = above.parent()) {
     const ZoneNode* found = version.node(above);
-    if (found && (found->find(RRType::ns) || found->find(RRType::dname))) return true;
+    if (found && (found->ready(RRType::ns) || found->ready(RRType::dname))) return true;
   }
-  return version.find(version.apex(), RRType::dname) != nullptr;
+  return version.find(version.apex(), RRType::dname).has_value();
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ bool is_occluded(const ZoneVersion& version, const wire::Name& owner) {
 Authority authority_over(const ZoneVersion& version, const wire::Name& owner) {
   const ZoneNode* node = version.node(owner);
   if (!node || !has_data(*node) || is_occluded(version, owner)) return Authority::none;
-  return owner != version.apex() && node->find(RRType::ns) ? Authority::cut : Authority::full;
+  return owner != version.apex() && node->ready(RRType::ns) ? Authority::cut : Authority::full;
 }
 
 const wire::Name& NsecChain::next(const wire::Name& name) const {
@@ -83,7 +83,7 @@ bool has_nsec3(const ZoneVersion& version, const wire::Name& owner, std::uint32_
 bool goes_with_its_signatures(const ZoneVersion& version, const wire::Name& owner,
                               std::uint32_t leaving) {
   const ZoneNode* node = version.node(owner);
-  return !has_data(*node) && !node->find(RRType::nsec3) && node->children() <= leaving;
+  return !has_data(*node) && !node->ready(RRType::nsec3) && node->children() <= leaving;
 }
 
 // RRSIG only where something at the name itself is signed.
@@ -91,10 +91,11 @@ std::set<RRType> nsec3_types(const ZoneVersion& version, const wire::Name& owner
   const Authority authority = authority_over(version, owner);
   std::set<RRType> types;
   if (authority == Authority::none) return types;
-  for (const RRset& rrset : version.node(owner)->rrsets()) {
-    if (is_of_dnssec(rrset.type)) continue;
-    if (authority == Authority::full || rrset.type == RRType::ns || rrset.type == RRType::ds)
-      types.insert(rrset.type);
+  for (const RRsetView& rrset : version.node(owner)->rrsets()) {
+    const RRType type = rrset.type();
+    if (is_of_dnssec(type)) continue;
+    if (authority == Authority::full || type == RRType::ns || type == RRType::ds)
+      types.insert(type);
   }
   if (authority == Authority::full || types.contains(RRType::ds)) types.insert(RRType::rrsig);
   return types;
@@ -107,8 +108,10 @@ Result<wire::Name> nsec3_owner(const wire::Name& apex, const wire::Name& name) {
 std::set<RRType> nsec_types(const ZoneVersion& version, const wire::Name& owner) {
   std::set<RRType> types{RRType::nsec, RRType::rrsig};
   const bool is_cut = authority_over(version, owner) == Authority::cut;
-  for (const RRset& rrset : version.node(owner)->rrsets())
-    if (!is_cut || rrset.type == RRType::ns || rrset.type == RRType::ds) types.insert(rrset.type);
+  for (const RRsetView& rrset : version.node(owner)->rrsets()) {
+    const RRType type = rrset.type();
+    if (!is_cut || type == RRType::ns || type == RRType::ds) types.insert(type);
+  }
   return types;
 }
 

@@ -32,7 +32,7 @@ bool is_signed_type(RRType type, Authority authority) {
 // One signature to be made, and whose renewal it belongs to.
 struct Signer::Task {
   std::size_t renewal;
-  const RRset* rrset;
+  RRsetView rrset;
   const ZoneKey* key;
   WallTime end;
   Bytes rdata;
@@ -67,8 +67,8 @@ TouchedTypes Signer::touched_by(const ZoneVersion& base, const ZoneVersion& next
   for (const RRsetChange& one : change.changes) {
     if (!moves_cuts(one, next.apex())) continue;
     for (const ZoneVersion* version : {&base, &next})
-      version->for_each([&](const wire::Name& owner, const RRset& rrset) {
-        if (owner.is_at_or_below(one.owner)) touched[owner].insert(rrset.type);
+      version->for_each([&](const wire::Name& owner, const RRsetView& rrset) {
+        if (owner.is_at_or_below(one.owner)) touched[owner].insert(rrset.type());
       });
   }
   return touched;
@@ -78,7 +78,7 @@ TouchedTypes Signer::touched_by(const ZoneVersion& base, const ZoneVersion& next
 // that heard of a new key first has the say.
 void Signer::put_keys(TouchedTypes& touched, SignerChanges& changes) {
   const wire::Name& apex = changes.version().apex();
-  const bool is_signed = changes.version().find(apex, RRType::dnskey) != nullptr;
+  const bool is_signed = changes.version().find(apex, RRType::dnskey).has_value();
   if (!keys_pending_ || (!is_signed && !is_through())) return;
   for (RRset& rrset : keys_.key_rrsets(apex)) {
     const RRType type = rrset.type;
@@ -93,7 +93,7 @@ void Signer::put_keys(TouchedTypes& touched, SignerChanges& changes) {
 // its keys. True where the zone has it from now on, or has lost it.
 bool Signer::put_parameters(TouchedTypes& touched, SignerChanges& changes) {
   const wire::Name& apex = changes.version().apex();
-  const bool was_signed = changes.version().find(apex, RRType::dnskey) != nullptr;
+  const bool was_signed = changes.version().find(apex, RRType::dnskey).has_value();
   if (!parameters_pending_ || !is_through() || (was_signed && !is_chain_whole_)) return false;
   parameters_pending_ = false;
   std::optional<RRset> wanted;
@@ -128,7 +128,7 @@ void Signer::renew_signatures(const TouchedTypes& touched, WallTime now, SignerC
   const wire::Name& apex = changes.version().apex();
   in_parallel(tasks.size(), [&](std::size_t at) {
     Task& task = tasks[at];
-    task.rdata = make_rrsig(apex, *renewals[task.renewal].owner, *task.rrset, *task.key,
+    task.rdata = make_rrsig(apex, *renewals[task.renewal].owner, task.rrset.copy(), *task.key,
                             now - times_.skew, task.end);
   });
   for (Task& task : tasks) {
@@ -154,12 +154,12 @@ Signer::Renewal Signer::plan(const wire::Name& owner, const std::set<RRType>& ch
   Renewal renewal;
   renewal.owner = &owner;
   std::set<std::pair<RRType, std::uint16_t>> kept;  // by key tag: no two keys of ours share one
-  if (const RRset* present = next.find(owner, RRType::rrsig)) {
+  if (const auto present = next.find(owner, RRType::rrsig)) {
     for (const Bytes& rdata : present->rdatas) {
       const auto facts = read_rrsig(rdata, now);
       const auto covered = facts ? wanted.find(facts->covered) : wanted.end();
       if (covered == wanted.end() || changed.contains(facts->covered) ||
-          !may_stay(*facts, *covered->second, now) ||
+          !may_stay(*facts, covered->second, now) ||
           !kept.emplace(facts->covered, facts->key_tag).second)
         continue;
       renewal.note_end(facts->expiration);
@@ -178,9 +178,10 @@ Signer::Renewal Signer::plan(const wire::Name& owner, const std::set<RRType>& ch
   return renewal;
 }
 
-bool Signer::may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const {
-  const auto signers = keys_.signers_of(covered.type);
-  return facts.original_ttl == covered.ttl && facts.expiration - times_.renewal > now &&
+bool Signer::may_stay(const SignatureFacts& facts, const RRsetView& covered,
+                      WallTime now) const {
+  const auto signers = keys_.signers_of(covered.type());
+  return facts.original_ttl == covered.ttl() && facts.expiration - times_.renewal > now &&
          std::ranges::any_of(signers, [&](const ZoneKey* key) {
            return facts.algorithm == key->algorithm() && facts.key_tag == key->tag();
          });
@@ -194,12 +195,12 @@ void Signer::look_through(const ZoneVersion& version, WallTime now) {
   parameters_pending_ = parameters_differ(version);
   is_chain_whole_ = is_to_look_again_ = false;
   for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
-    if (node->rrsets().empty() && denial_ == Denial::nsec) continue;  // not in that chain
+    if (!node->has_records() && denial_ == Denial::nsec) continue;  // not in that chain
     if (!is_complete(version, *node, now)) {
       backlog_.push_back(node->owner());
       continue;
     }
-    if (const RRset* signatures = node->find(RRType::rrsig)) watch(node->owner(), *signatures, now);
+    if (const auto signatures = node->find(RRType::rrsig)) watch(node->owner(), *signatures, now);
   }
   // In their order, so that a portion of a new chain touches one NSEC more than it makes.
   std::sort(backlog_.begin(), backlog_.end());
@@ -212,9 +213,9 @@ void Signer::watch(const ChangeSet& change, WallTime now) {
   }
 }
 
-void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime now) {
+void Signer::watch(const wire::Name& owner, const RRsetView& signatures, WallTime now) {
   std::optional<WallTime> first_end;
-  for (const Bytes& rdata : signatures.rdatas)
+  for (const BytesView rdata : signatures)
     if (const auto facts = read_rrsig(rdata, now))
       first_end = first_end ? std::min(*first_end, facts->expiration) : facts->expiration;
   if (first_end) schedule_.add(owner, *first_end - times_.renewal);
@@ -223,21 +224,21 @@ void Signer::watch(const wire::Name& owner, const RRset& signatures, WallTime no
 RRset Signer::parameters() { return {RRType::nsec3param, 0, {dnssec::make_nsec3param()}}; }
 
 bool Signer::can_take_over(const ZoneVersion& version) {
-  const RRset* present = version.find(version.apex(), RRType::nsec3param);
+  const auto present = version.find(version.apex(), RRType::nsec3param);
   return !present || present->rdatas == parameters().rdatas;
 }
 
 bool Signer::keys_differ(const ZoneVersion& version) const {
   const auto wanted = keys_.key_rrsets(version.apex());
   return std::ranges::any_of(wanted, [&](const RRset& rrset) {
-    const RRset* present = version.find(version.apex(), rrset.type);
+    const auto present = version.find(version.apex(), rrset.type);
     return !present || *present != rrset;
   });
 }
 
 bool Signer::parameters_differ(const ZoneVersion& version) const {
-  const RRset* present = version.find(version.apex(), RRType::nsec3param);
-  return denial_ == Denial::nsec3 ? !present || *present != parameters() : present != nullptr;
+  const auto present = version.find(version.apex(), RRType::nsec3param);
+  return denial_ == Denial::nsec3 ? !present || *present != parameters() : present.has_value();
 }
 
 std::vector<wire::Name> Signer::take_due(const ZoneVersion& version, WallTime now,
@@ -276,7 +277,7 @@ std::vector<wire::Name> Signer::take_portion(const ZoneVersion& version, WallTim
 bool Signer::is_in_chain(const ZoneVersion& version, const ZoneNode& node, Denial chain) {
   const wire::Name name = node.owner();
   if (chain == Denial::nsec)
-    return (node.find(RRType::nsec) != nullptr) ==
+    return (node.ready(RRType::nsec) != nullptr) ==
            (authority_over(version, name) != Authority::none);
   const auto owner = nsec3_owner(version.apex(), name);
   return owner.ok() && version.nsec3_owners().contains(*owner) == has_nsec3(version, name);
@@ -287,28 +288,29 @@ bool Signer::is_in_chains(const ZoneVersion& version, const ZoneNode& node) cons
   if (!is_in_chain(version, node, denial_)) return false;
   const Denial other = denial_ == Denial::nsec ? Denial::nsec3 : Denial::nsec;
   if (version.denial() == other) return is_in_chain(version, node, other);
-  return !node.find(other == Denial::nsec ? RRType::nsec : RRType::nsec3);
+  return !node.ready(other == Denial::nsec ? RRType::nsec : RRType::nsec3);
 }
 
 bool Signer::is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const {
   const Authority authority = authority_over(version, node.owner());
   if (!is_in_chains(version, node)) return false;
+  const auto rrsets = node.rrsets();
   const bool is_to_be_signed = std::ranges::any_of(
-      node.rrsets(), [&](const RRset& rrset) { return is_signed_type(rrset.type, authority); });
-  const RRset* signatures = node.find(RRType::rrsig);
+      rrsets, [&](const RRsetView& rrset) { return is_signed_type(rrset.type(), authority); });
+  const auto signatures = node.find(RRType::rrsig);
   if (!is_to_be_signed || !signatures) return !is_to_be_signed && !signatures;
   std::set<std::pair<RRType, std::uint16_t>> good;
-  for (const Bytes& rdata : signatures->rdatas) {
+  for (const BytesView rdata : *signatures) {
     const auto facts = read_rrsig(rdata, now);
-    const RRset* covered = facts ? node.find(facts->covered) : nullptr;
+    const auto covered = facts ? node.find(facts->covered) : std::nullopt;
     if (!covered || !may_stay(*facts, *covered, now)) return false;
     good.emplace(facts->covered, facts->key_tag);
   }
-  return std::ranges::all_of(node.rrsets(), [&](const RRset& rrset) {
-    if (!is_signed_type(rrset.type, authority)) return true;
-    const auto signers = keys_.signers_of(rrset.type);
+  return std::ranges::all_of(rrsets, [&](const RRsetView& rrset) {
+    if (!is_signed_type(rrset.type(), authority)) return true;
+    const auto signers = keys_.signers_of(rrset.type());
     return std::ranges::all_of(signers, [&](const ZoneKey* key) {
-      return good.contains({rrset.type, key->tag()});
+      return good.contains({rrset.type(), key->tag()});
     });
   });
 }

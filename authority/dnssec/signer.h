@@ -76,7 +76,7 @@ class Signer {
   void renew_signatures(const TouchedTypes& touched, WallTime now, SignerChanges& changes);
   Renewal plan(const wire::Name& owner, const std::set<wire::RRType>& changed, WallTime now,
                const SignerChanges& changes, std::vector<Task>& tasks);
-  void watch(const wire::Name& owner, const RRset& signatures, WallTime now);
+  void watch(const wire::Name& owner, const RRsetView& signatures, WallTime now);
   static RRset parameters();
   bool keys_differ(const ZoneVersion& version) const;
   bool parameters_differ(const ZoneVersion& version) const;
@@ -84,7 +84,7 @@ class Signer {
   std::vector<wire::Name> take_portion(const ZoneVersion& version, WallTime now, std::size_t most);
   static bool is_in_chain(const ZoneVersion& version, const ZoneNode& node, Denial chain);
   bool is_in_chains(const ZoneVersion& version, const ZoneNode& node) const;
-  bool may_stay(const SignatureFacts& facts, const RRset& covered, WallTime now) const;
+  bool may_stay(const SignatureFacts& facts, const RRsetView& covered, WallTime now) const;
   bool is_complete(const ZoneVersion& version, const ZoneNode& node, WallTime now) const;
 
   KeySet keys_;

@@ -20,7 +20,7 @@ using TouchedTypes = std::map<wire::Name, std::set<wire::RRType>>;
 // will be.
 class SignerChanges {
  public:
-  using AtName = std::map<wire::RRType, const RRset*>;
+  using AtName = std::map<wire::RRType, RRsetView>;
 
   explicit SignerChanges(const ZoneVersion& version) : version_(version) {}
 
@@ -30,24 +30,23 @@ class SignerChanges {
   // Once for each.
   bool put(const wire::Name& owner, wire::RRType type, std::optional<RRset> after) {
     if (after) normalize(*after);
-    const RRset* present = version_.find(owner, type);
-    if (present ? after && *after == *present : !after) return false;
+    auto present = version_.find(owner, type);
+    if (present == after) return false;
     by_owner_[owner].push_back(all_.size());
-    all_.push_back(
-        {owner, type, present ? std::optional(*present) : std::nullopt, std::move(after)});
+    all_.push_back({owner, type, std::move(present), std::move(after)});
     return true;
   }
 
-  // Pointers live until the next put().
+  // The views live until the next put().
   AtName rrsets_at(const wire::Name& owner) const {
     AtName found;
     if (const ZoneNode* node = version_.node(owner))
-      for (const RRset& rrset : node->rrsets()) found[rrset.type] = &rrset;
+      for (const RRsetView& rrset : node->rrsets()) found.emplace(rrset.type(), rrset);
     if (const auto made = by_owner_.find(owner); made != by_owner_.end()) {
       for (const std::size_t index : made->second) {
         const RRsetChange& change = all_[index];
         if (change.after)
-          found[change.type] = &*change.after;
+          found.insert_or_assign(change.type, RRsetView(*change.after));
         else
           found.erase(change.type);
       }

@@ -11,8 +11,9 @@ bool has_dnssec_records(const ZoneVersion& version) {
 
 std::vector<RRsetChange> remove_dnssec_records(const ZoneVersion& version) {
   std::vector<RRsetChange> changes;
-  version.for_each([&](const wire::Name& owner, const RRset& rrset) {
-    if (wire::is_of_signer(rrset.type)) changes.push_back({owner, rrset.type, rrset, std::nullopt});
+  version.for_each([&](const wire::Name& owner, const RRsetView& rrset) {
+    if (wire::is_of_signer(rrset.type()))
+      changes.push_back({owner, rrset.type(), rrset.copy(), std::nullopt});
   });
   return changes;
 }

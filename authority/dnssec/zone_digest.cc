@@ -21,7 +21,7 @@ std::vector<const ZoneNode*> nodes_in_order(const ZoneVersion& version) {
   Bytes keys;
   std::vector<Place> places;
   for (auto nodes = version.nodes(); const ZoneNode* node = nodes.next();) {
-    if (node->rrsets().empty()) continue;
+    if (!node->has_records()) continue;
     const OrderKey key{FoldedName(node->owner())};
     places.push_back({keys.size(), key.octets().size(), node});
     append(keys, key.octets());
@@ -41,18 +41,18 @@ std::vector<const ZoneNode*> nodes_in_order(const ZoneVersion& version) {
 Bytes zone_digest(const ZoneVersion& version) {
   dnssec::ZoneDigest digest(version.apex());
   for (const ZoneNode* node : nodes_in_order(version))
-    for (const RRset& rrset : node->rrsets())  // sorted by type, each in canonical order
-      digest.add(node->owner(), rrset);
+    for (const RRsetView& rrset : node->rrsets())  // sorted by type, each in canonical order
+      digest.add(node->owner(), rrset.copy());
   return digest.finish();
 }
 
 RRset make_zonemd(const ZoneVersion& version, BytesView digest) {
-  const RRset* soa = version.find(version.apex(), RRType::soa);
+  const auto soa = version.find(version.apex(), RRType::soa);
   return {RRType::zonemd, soa->ttl, {dnssec::make_zonemd(version.serial(), digest)}};
 }
 
 DigestCheck check_zonemd(const ZoneVersion& version) {
-  const RRset* zonemd = version.find(version.apex(), RRType::zonemd);
+  const auto zonemd = version.find(version.apex(), RRType::zonemd);
   const auto stated = zonemd ? dnssec::stated_digest(*zonemd) : std::nullopt;
   if (!stated) return DigestCheck::absent;
   const bool is_good = stated->serial == version.serial() && stated->digest == zone_digest(version);

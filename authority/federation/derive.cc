@@ -46,10 +46,9 @@ class Lists {
   void append_differences(std::vector<RRsetChange>& out) {
     for (auto& [place, rrset] : wanted_) {
       normalize(rrset);
-      const RRset* present = version_.find(place.first, place.second);
-      if (rrset.rdatas.empty() ? present == nullptr : present && *present == rrset) continue;
-      RRsetChange change{place.first, place.second, std::nullopt, std::nullopt};
-      if (present) change.before = *present;
+      auto present = version_.find(place.first, place.second);
+      if (rrset.rdatas.empty() ? !present : present == rrset) continue;
+      RRsetChange change{place.first, place.second, std::move(present), std::nullopt};
       if (!rrset.rdatas.empty()) change.after = std::move(rrset);
       out.push_back(std::move(change));
     }
@@ -61,7 +60,7 @@ class Lists {
     wanted_[{owner, type}].rdatas.push_back(std::move(rdata));
   }
   void add_addresses(const wire::Name& host, RRType type) {
-    const RRset* addresses = version_.find(host, type);
+    const auto addresses = version_.find(host, type);
     if (!addresses) return;
     for (const Bytes& rdata : addresses->rdatas) add(service_, type, rdata);
   }

@@ -29,8 +29,8 @@ const std::set<wire::Name>& names_of(const Reverse& reverse, std::string_view ke
 }  // namespace
 
 FederationIndex::FederationIndex(const ZoneVersion& version) {
-  version.for_each([&](const wire::Name& owner, const RRset& rrset) {
-    if (rrset.type == RRType::txt) refresh(version, owner);
+  version.for_each([&](const wire::Name& owner, const RRsetView& rrset) {
+    if (rrset.type() == RRType::txt) refresh(version, owner);
   });
 }
 

@@ -68,7 +68,7 @@ Commitment judge(const ZoneVersion& version, const wire::Name& service, const Se
   Commitment commitment{port, peer, std::nullopt, {}};
   const wire::Name owner = prefixed(peer, list_name(service, port));
   const wire::Name host = peer_name(peer, version.apex());
-  const RRset* srv = version.find(owner, RRType::srv);
+  const auto srv = version.find(owner, RRType::srv);
   if (!srv) {
     commitment.reasons.push_back("the peer's commitment lapsed or was withdrawn");
     return commitment;
@@ -139,7 +139,7 @@ std::vector<std::string> committed_peers(const ZoneVersion& version, const wire:
                                          const ServicePort& port) {
   std::vector<std::string> peers;
   const wire::Name list = list_name(service, port);
-  const RRset* pointers = version.find(list, RRType::ptr);
+  const auto pointers = version.find(list, RRType::ptr);
   if (!pointers) return peers;
   for (const Bytes& rdata : pointers->rdatas) {
     const auto target = wire::parse_name_rdata(rdata);

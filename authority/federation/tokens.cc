@@ -51,7 +51,7 @@ std::string_view value_of(const Tokens& tokens, std::string_view key) {
 
 }  // namespace
 
-std::optional<Tokens> find_tokens(const RRset* txt) {
+std::optional<Tokens> find_tokens(const std::optional<RRset>& txt) {
   if (!txt) return std::nullopt;
   for (const Bytes& rdata : txt->rdatas) {
     Tokens tokens = read_tokens(rdata);
@@ -69,10 +69,8 @@ bool ServiceTerms::is_owner(std::string_view peer) const {
 }
 
 std::optional<ServiceTerms> read_service(const ZoneVersion& version, const wire::Name& name) {
-  const ZoneNode* node = version.node(name);
-  if (!node) return std::nullopt;
-  const RRset* keys = node->find(RRType::key);
-  const auto tokens = find_tokens(node->find(RRType::txt));
+  const auto keys = version.find(name, RRType::key);
+  const auto tokens = find_tokens(version.find(name, RRType::txt));
   if (!keys || !tokens) return std::nullopt;
   const auto manifest = trust::Digest::parse(value_of(*tokens, "manifest"));
   if (!manifest.ok()) return std::nullopt;

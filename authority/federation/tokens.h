@@ -17,7 +17,7 @@ namespace mutua::authority {
 using Tokens = std::map<std::string, std::string, std::less<>>;
 
 // The tokens of the first record that says `v=1`; nothing where none does.
-std::optional<Tokens> find_tokens(const RRset* txt);
+std::optional<Tokens> find_tokens(const std::optional<RRset>& txt);
 
 enum class Admission { open, by_owner };  // `audited` and `granted` differ only in who decides
 

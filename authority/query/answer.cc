@@ -85,7 +85,7 @@ class ZoneAnswer {
     if (!put(Section::answer, node, *ready, owner)) return truncate();
     writer_.set_authoritative();
     const bool goes_on = prove_wildcard(lookup);
-    follow(node.find(RRType::cname)->rdatas.front());
+    follow(ready->records().front());
     return goes_on ? std::nullopt : std::optional(truncate());
   }
 
@@ -100,14 +100,14 @@ class ZoneAnswer {
   // RFC 6672 section 3.2: the DNAME, a CNAME made from it, and on with the new name.
   std::optional<Rcode> substitute(const Lookup& lookup) {
     const ReadyRRset& ready = *lookup.node->ready(RRType::dname);
-    const RRset& dname = *lookup.node->find(RRType::dname);
+    const RRsetView dname = ready.records();
     if (!put(Section::answer, *lookup.node, ready, place_of(lookup))) return truncate();
     writer_.set_authoritative();
     const BytesView prefix = name_.wire().first(name_.suffix_offset(lookup.labels));
     FoldedName target;
-    if (!target.join(prefix, dname.rdatas.front())) return Rcode::yxdomain;
+    if (!target.join(prefix, dname.front())) return Rcode::yxdomain;
     const std::size_t record_at = writer_.position();
-    if (!writer_.put_record(Section::answer, RRType::cname, dname.ttl, target.wire(), owner_))
+    if (!writer_.put_record(Section::answer, RRType::cname, dname.ttl(), target.wire(), owner_))
       return truncate();
     const std::size_t owner_size = owner_.at != 0 ? 2 : owner_.name.size();
     name_ = target;
@@ -141,9 +141,9 @@ class ZoneAnswer {
   // The signatures of the RRset of this type at a node, under the owner that the RRset was given.
   bool put_signatures(Section section, const ZoneNode& node, RRType type, std::uint32_t ttl,
                       const OwnerPlace& owner) {
-    const RRset* signatures = node.find(RRType::rrsig);
+    const auto signatures = node.find(RRType::rrsig);
     if (!signatures) return true;
-    for (const Bytes& rdata : signatures->rdatas) {
+    for (const BytesView rdata : *signatures) {
       if (rdata.size() < 2 || static_cast<RRType>(load_u16(rdata.data())) != type) continue;
       if (!writer_.put_record(section, RRType::rrsig, ttl, rdata, owner)) return false;
     }
@@ -152,11 +152,11 @@ class ZoneAnswer {
 
   // The NSEC of a node, once, with its signature.
   bool put_nsec(const ZoneNode& node) {
-    const RRset* nsec = node.find(RRType::nsec);
+    const auto nsec = node.find(RRType::nsec);
     if (!nsec || std::exchange(last_nsec_, &node) == &node) return true;
     const OwnerPlace owner{0, false, node.given_owner()};
     return writer_.put(Section::authority, *nsec, owner) &&
-           put_signatures(Section::authority, node, RRType::nsec, nsec->ttl, owner);
+           put_signatures(Section::authority, node, RRType::nsec, nsec->ttl(), owner);
   }
 
   // The NSEC that shows that there is no such name.
@@ -181,10 +181,10 @@ class ZoneAnswer {
     if (!place.node || std::ranges::find(shown_nsec3s_, place.node) != shown_nsec3s_.end())
       return true;
     shown_nsec3s_[shown_count_++ % shown_nsec3s_.size()] = place.node;
-    const RRset* nsec3 = place.node->find(RRType::nsec3);
+    const auto nsec3 = place.node->find(RRType::nsec3);
     const OwnerPlace owner{0, false, place.node->given_owner()};
     return writer_.put(Section::authority, *nsec3, owner) &&
-           put_signatures(Section::authority, *place.node, RRType::nsec3, nsec3->ttl, owner);
+           put_signatures(Section::authority, *place.node, RRType::nsec3, nsec3->ttl(), owner);
   }
 
   struct Nsec3Place {
@@ -237,7 +237,7 @@ class ZoneAnswer {
                         apex_place))
       return false;
     if (uses_hashes()) return prove_denial_by_hashes(lookup);
-    const bool has_nsec = lookup.node && lookup.node->find(RRType::nsec);
+    const bool has_nsec = lookup.node && lookup.node->ready(RRType::nsec);
     if (has_nsec && !put_nsec(*lookup.node)) return false;
     if (lookup.kind == Lookup::Kind::found) return has_nsec || deny(name_);
     if (!deny(name_)) return false;
@@ -249,7 +249,7 @@ class ZoneAnswer {
 
   // Section 3.1.4: what leads on to the zone below, or that it is not signed.
   bool prove_delegation(const ZoneNode& cut, const OwnerPlace& owner) {
-    const RRset* ds = cut.find(RRType::ds);
+    const auto ds = cut.find(RRType::ds);
     if (!ds && uses_hashes()) {
       FoldedName name;
       const bool whole = name.read(cut.folded_owner());
@@ -258,7 +258,7 @@ class ZoneAnswer {
     }
     if (!ds) return put_nsec(cut);
     return writer_.put(Section::authority, *ds, owner) &&
-           put_signatures(Section::authority, cut, RRType::ds, ds->ttl, owner);
+           put_signatures(Section::authority, cut, RRType::ds, ds->ttl(), owner);
   }
 
   enum class Glue { optional, required };
@@ -312,7 +312,7 @@ class ZoneAnswer {
     const std::size_t at = writer_.position();
     const bool fits = ResponseWriter::fits_prepared(ready, owner)
                           ? writer_.put_prepared(section, ready, owner.at)
-                          : writer_.put(section, node.rrset_of(ready), owner);
+                          : writer_.put(section, ready.records(), owner);
     if (section != Section::additional) {
       last_rrset_at_ = at;
       // RDATA is the same size in every form but for its pointers, so that it is found from the
@@ -322,7 +322,7 @@ class ZoneAnswer {
     if (!fits || !proves_) return fits;
     const bool is_referral = section == Section::authority;  // the NS of a cut is never signed
     const bool whole =
-        is_referral || put_signatures(section, node, ready.type, node.rrset_of(ready).ttl, owner);
+        is_referral || put_signatures(section, node, ready.type, ready.records().ttl(), owner);
     return whole || section == Section::additional;
   }
 

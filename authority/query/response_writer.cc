@@ -79,14 +79,18 @@ bool ResponseWriter::put_prepared(Section section, const ReadyRRset& ready, std:
   return true;
 }
 
-bool ResponseWriter::put(Section section, const RRset& rrset, const OwnerPlace& owner) {
+bool ResponseWriter::put(Section section, const RRsetView& rrset, const OwnerPlace& owner) {
   const std::size_t start = size_;
-  for (const Bytes& rdata : rrset.rdatas) {
-    if (put_owned(rrset.type, ttl_of(rrset, rdata), rdata, owner)) continue;
+  std::size_t records = 0;
+  for (const BytesView rdata : rrset) {
+    if (put_owned(rrset.type(), rrset.ttl_of(rdata), rdata, owner)) {
+      ++records;
+      continue;
+    }
     size_ = start;
     return false;
   }
-  count(section, rrset.rdatas.size());
+  count(section, records);
   return true;
 }
 

@@ -7,7 +7,7 @@
 
 #include "authority/query/request.h"
 #include "authority/zone/ready_rrset.h"
-#include "authority/zone/rrset.h"
+#include "authority/zone/rrset_view.h"
 #include "base/bytes.h"
 #include "wire/edns.h"
 #include "wire/types.h"
@@ -55,7 +55,7 @@ class ResponseWriter {
   // Append a whole RRset: as prepared, for an owner's place where that holds, or record by record.
   // False, and nothing written, where it does not fit.
   bool put_prepared(Section section, const ReadyRRset& ready, std::size_t owner_at);
-  bool put(Section section, const RRset& rrset, const OwnerPlace& owner);
+  bool put(Section section, const RRsetView& rrset, const OwnerPlace& owner);
   // Appends one record.
   bool put_record(Section section, wire::RRType type, std::uint32_t ttl, BytesView rdata,
                   const OwnerPlace& owner);

@@ -245,7 +245,7 @@ wire::Message TcpFollower::question(RRType type) const {
   message.header.id = static_cast<std::uint16_t>(trust::random_u32());
   message.question.push_back({zone_, type, wire::RRClass::in});
   if (type != RRType::ixfr) return message;
-  const RRset* soa = present_->find(zone_, RRType::soa);
+  const auto soa = present_->find(zone_, RRType::soa);
   message.authority.push_back(
       {zone_, RRType::soa, wire::RRClass::in, soa->ttl, soa->rdatas.front()});
   return message;

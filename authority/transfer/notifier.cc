@@ -88,7 +88,7 @@ class Secondary {
     message.header.opcode = wire::Opcode::notify;
     message.header.authoritative = true;
     message.question.push_back({version.apex(), wire::RRType::soa, wire::RRClass::in});
-    const RRset* soa = version.find(version.apex(), wire::RRType::soa);
+    const auto soa = version.find(version.apex(), wire::RRType::soa);
     message.answer.push_back(
         {version.apex(), wire::RRType::soa, wire::RRClass::in, soa->ttl, soa->rdatas.front()});
     Bytes bytes = message.to_wire();

@@ -11,8 +11,8 @@ namespace {
 using wire::RRType;
 
 OutgoingRecord soa_of(const ZoneVersion& version) {
-  const RRset* soa = version.find(version.apex(), RRType::soa);
-  return {version.apex().wire(), RRType::soa, soa->ttl, soa->rdatas.front()};
+  const RRsetView soa = *version.node(version.apex())->find(RRType::soa);
+  return {version.apex().wire(), RRType::soa, soa.ttl(), soa.front()};
 }
 
 // The nodes of a version by their places in memory, which is the order in which they were made: that
@@ -66,35 +66,32 @@ class WholeZone final : public OutgoingRecords {
   std::optional<OutgoingRecord> next() override {
     if (!std::exchange(started_, true)) return soa_of(*version_);
     while (true) {
-      if (rrset_ < rrsets_.size()) {
-        const RRset& rrset = rrsets_[rrset_];
-        const bool is_at_end = rdata_ == rrset.rdatas.size() || rrset.type == RRType::soa;
-        if (!is_at_end) return next_of(rrset);
-        ++rrset_;
-        rdata_ = 0;
+      if (rrset_ && rdata_ != rrset_->end()) return next_of(*rrset_);
+      if (node_ && next_rrset_ < node_->all_ready().size()) {
+        rrset_ = node_->all_ready().at(next_rrset_++).records();
+        rdata_ = rrset_->type() == RRType::soa ? rrset_->end() : rrset_->begin();
         continue;
       }
-      const ZoneNode* node = nodes_.next();
-      if (!node) break;
-      owner_ = node->given_owner();
-      rrsets_ = node->rrsets();
-      rrset_ = 0;
+      node_ = nodes_.next();
+      if (!node_) break;
+      next_rrset_ = 0;
     }
     if (std::exchange(ended_, true)) return std::nullopt;
     return soa_of(*version_);
   }
 
  private:
-  OutgoingRecord next_of(const RRset& rrset) {
-    const BytesView rdata = rrset.rdatas[rdata_++];
-    return {owner_, rrset.type, ttl_of(rrset, rdata), rdata};
+  OutgoingRecord next_of(const RRsetView& rrset) {
+    const BytesView rdata = *rdata_++;
+    return {node_->given_owner(), rrset.type(), rrset.ttl_of(rdata), rdata};
   }
 
   const std::shared_ptr<const ZoneVersion> version_;
   NodesByPlace nodes_;
-  BytesView owner_;
-  std::span<const RRset> rrsets_;
-  std::size_t rrset_ = 0, rdata_ = 0;
+  const ZoneNode* node_ = nullptr;
+  unsigned next_rrset_ = 0;
+  std::optional<RRsetView> rrset_;
+  RRsetView::Iterator rdata_;
   bool started_ = false, ended_ = false;
 };
 

@@ -19,16 +19,15 @@ using Place = std::pair<wire::Name, RRType>;
 // What leads from one version to another. O(zone).
 ChangeSet difference(const ZoneVersion* from, const ZoneVersion& to) {
   ChangeSet change{from ? from->serial() : 0, to.serial(), {}};
-  to.for_each([&](const wire::Name& owner, const RRset& rrset) {
-    const RRset* before = from ? from->find(owner, rrset.type) : nullptr;
-    if (before && *before == rrset) return;
-    change.changes.push_back(
-        {owner, rrset.type, before ? std::optional(*before) : std::nullopt, rrset});
+  to.for_each([&](const wire::Name& owner, const RRsetView& rrset) {
+    auto before = from ? from->find(owner, rrset.type()) : std::nullopt;
+    if (before && RRsetView(*before) == rrset) return;
+    change.changes.push_back({owner, rrset.type(), std::move(before), rrset.copy()});
   });
   if (!from) return change;
-  from->for_each([&](const wire::Name& owner, const RRset& rrset) {
-    if (!to.find(owner, rrset.type))
-      change.changes.push_back({owner, rrset.type, rrset, std::nullopt});
+  from->for_each([&](const wire::Name& owner, const RRsetView& rrset) {
+    if (!to.find(owner, rrset.type()))
+      change.changes.push_back({owner, rrset.type(), rrset.copy(), std::nullopt});
   });
   return change;
 }
@@ -57,10 +56,9 @@ class Step {
     ChangeSet change{base_.serial(), to, {}};
     for (auto& [place, rrset] : edited_) {
       if (rrset) normalize(*rrset);
-      const RRset* before = base_.find(place.first, place.second);
-      if (before ? rrset && *rrset == *before : !rrset) continue;
-      change.changes.push_back({place.first, place.second,
-                                before ? std::optional(*before) : std::nullopt, std::move(rrset)});
+      auto before = base_.find(place.first, place.second);
+      if (before == rrset) continue;
+      change.changes.push_back({place.first, place.second, std::move(before), std::move(rrset)});
     }
     return change;
   }
@@ -68,8 +66,7 @@ class Step {
  private:
   std::optional<RRset>& edit(const wire::Name& owner, RRType type) {
     const auto [at, is_new] = edited_.try_emplace({owner, type});
-    if (is_new)
-      if (const RRset* present = base_.find(owner, type)) at->second = *present;
+    if (is_new) at->second = base_.find(owner, type);
     return at->second;
   }
 

@@ -85,7 +85,7 @@ bool conflicts_with_cname(const Record& record, const ZoneDraft& draft) {
 void add(const Record& record, ZoneDraft& draft) {
   if (conflicts_with_cname(record, draft)) return;
   if (record.type == RRType::soa) {
-    const RRset* present = draft.find(record.owner, RRType::soa);
+    const auto present = draft.find(record.owner, RRType::soa);
     if (!present) return;
     const auto present_soa = wire::parse_soa(present->rdatas.front());
     const auto soa = wire::parse_soa(record.rdata);
@@ -123,7 +123,7 @@ void remove_rrsets(const Record& record, ZoneDraft& draft) {
 void remove_record(const Record& record, ZoneDraft& draft) {
   if (record.type == RRType::soa) return;
   if (record.type == RRType::ns && record.owner == draft.version().apex()) {
-    const RRset* present = draft.find(record.owner, RRType::ns);
+    const auto present = draft.find(record.owner, RRType::ns);
     if (present && present->rdatas.size() <= 1) return;
   }
   draft.remove_rdata(record.owner, record.type, record.rdata);

@@ -23,7 +23,7 @@ Refusal failed(Rcode rcode, const Record& record, const char* what) {
 // (section 2.4.4).
 bool is_in_use(const ZoneVersion& version, const wire::Name& name) {
   const ZoneNode* node = version.node(name);
-  return node && !node->rrsets().empty();
+  return node && node->has_records();
 }
 
 Problem check_exists(const Record& record, const ZoneVersion& version) {
@@ -83,7 +83,7 @@ Problem check_prerequisites(const wire::Message& message, const ZoneVersion& ver
   // Whole RRsets, compared without regard to TTLs, order and the letter case of names.
   for (auto& [place, rrset] : expected) {
     normalize(rrset);
-    const RRset* present = version.find(place.first, place.second);
+    const auto present = version.find(place.first, place.second);
     bool same = present && present->rdatas.size() == rrset.rdatas.size();
     for (std::size_t i = 0; same && i < rrset.rdatas.size(); ++i) {
       same = wire::canonical_rdata(place.second, present->rdatas[i]) ==

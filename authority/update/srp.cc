@@ -25,7 +25,7 @@ bool is_made_from(const wire::Name& name, const Bytes& key_rdata) {
 }
 
 bool is_host_free(const SrpRegistration& srp, const ZoneDraft& draft) {
-  const RRset* keys = draft.find(srp.host, RRType::key);
+  const auto keys = draft.find(srp.host, RRType::key);
   if (!keys) return !draft.is_in_use(srp.host);
   return std::ranges::any_of(keys->rdatas,
                              [&](const Bytes& key) { return is_same_key(key, srp.key_rdata); });
@@ -72,7 +72,7 @@ void write_records(const std::vector<wire::Record>& records, seconds lease, Zone
 void write_pointer(const wire::Name& instance, seconds lease, ZoneDraft& draft) {
   const wire::Name list = instance.parent();
   // Many hosts share the RRset: the TTL that it has stays, or each refresh would change the zone.
-  const RRset* present = draft.find(list, RRType::ptr);
+  const auto present = draft.find(list, RRType::ptr);
   const auto ttl = present ? present->ttl : static_cast<std::uint32_t>(lease.count());
   draft.add(list, RRType::ptr, ttl, pointer_to(instance));
 }

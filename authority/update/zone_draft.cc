@@ -14,17 +14,16 @@ bool same_rdata(RRType type, const Bytes& a, const Bytes& b) {
          (a.size() == b.size() && wire::canonical_rdata(type, a) == wire::canonical_rdata(type, b));
 }
 
-const RRset* ZoneDraft::find(const wire::Name& owner, RRType type) const {
+std::optional<RRset> ZoneDraft::find(const wire::Name& owner, RRType type) const {
   const auto edited = edited_.find({owner, type});
-  if (edited == edited_.end()) return version_.find(owner, type);
-  return edited->second ? &*edited->second : nullptr;
+  return edited == edited_.end() ? version_.find(owner, type) : edited->second;
 }
 
 std::vector<RRType> ZoneDraft::types_at(const wire::Name& owner) const {
   std::vector<RRType> types;
   if (const ZoneNode* node = version_.node(owner)) {
-    for (const RRset& rrset : node->rrsets()) {
-      if (find(owner, rrset.type)) types.push_back(rrset.type);
+    for (const RRsetView& rrset : node->rrsets()) {
+      if (find(owner, rrset.type())) types.push_back(rrset.type());
     }
   }
   // All edits of one owner lie side by side.
@@ -39,9 +38,7 @@ std::vector<RRType> ZoneDraft::types_at(const wire::Name& owner) const {
 
 std::optional<RRset>& ZoneDraft::edit(const wire::Name& owner, RRType type) {
   const auto [place, is_new] = edited_.try_emplace({owner, type});
-  if (is_new) {
-    if (const RRset* present = version_.find(owner, type)) place->second = *present;
-  }
+  if (is_new) place->second = version_.find(owner, type);
   return place->second;
 }
 
@@ -74,11 +71,9 @@ ChangeSet ZoneDraft::finish() {
   ChangeSet change{version_.serial(), version_.serial(), {}};
   for (auto& [place, rrset] : edited_) {
     if (rrset) normalize(*rrset);
-    const RRset* before = version_.find(place.first, place.second);
-    if (before ? rrset && *rrset == *before : !rrset) continue;
-    RRsetChange one{place.first, place.second, std::nullopt, rrset};
-    if (before) one.before = *before;
-    change.changes.push_back(std::move(one));
+    auto before = version_.find(place.first, place.second);
+    if (before == rrset) continue;
+    change.changes.push_back({place.first, place.second, std::move(before), rrset});
   }
   if (!change.empty()) raise_serial_in(change);
   return change;
@@ -86,7 +81,7 @@ ChangeSet ZoneDraft::finish() {
 
 void ZoneDraft::raise_serial() {
   const wire::Name& apex = version_.apex();
-  const RRset* present = find(apex, RRType::soa);
+  const auto present = find(apex, RRType::soa);
   auto soa = wire::parse_soa(present->rdatas.front());
   BASE_ASSERT(soa.ok());
   ++soa->serial;
@@ -95,7 +90,7 @@ void ZoneDraft::raise_serial() {
 
 void ZoneDraft::raise_serial_in(ChangeSet& change) const {
   const wire::Name& apex = version_.apex();
-  const RRset* present = find(apex, RRType::soa);
+  const auto present = find(apex, RRType::soa);
   auto soa = wire::parse_soa(present->rdatas.front());
   BASE_ASSERT(soa.ok());
   if (!wire::serial_after(soa->serial, change.from)) {

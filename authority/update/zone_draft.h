@@ -19,8 +19,8 @@ class ZoneDraft {
 
   const ZoneVersion& version() const { return version_; }
 
-  // What stands here with the changes so far; pointers live until the next change.
-  const RRset* find(const wire::Name& owner, wire::RRType type) const;
+  // What stands here with the changes so far; a copy.
+  std::optional<RRset> find(const wire::Name& owner, wire::RRType type) const;
   std::vector<wire::RRType> types_at(const wire::Name& owner) const;
   bool is_in_use(const wire::Name& owner) const { return !types_at(owner).empty(); }
 

@@ -137,7 +137,7 @@ Result<void> WriterCore::pass_published_serial(Transaction& transaction) {
   if (!wire::serial_after(published, state_.version->serial())) return {};
   log::error("zone.went_back", {{"published", published}, {"stored", state_.version->serial()}});
   const wire::Name& apex = state_.version->apex();
-  const RRset* present = state_.version->find(apex, wire::RRType::soa);
+  const auto present = state_.version->find(apex, wire::RRType::soa);
   wire::Soa soa = TRY(wire::parse_soa(present->rdatas.front()));
   soa.serial = published + 1;
   ZoneDraft draft(*state_.version);
@@ -544,7 +544,7 @@ Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
     next = TRY(state_.version->apply(change, Renewal::later));
   }
   // A digest of what the zone was would only mislead.
-  if (const RRset* digest = state_.version->find(next->apex(), wire::RRType::zonemd)) {
+  if (const auto digest = state_.version->find(next->apex(), wire::RRType::zonemd)) {
     change =
         combine(std::move(change), {{next->apex(), wire::RRType::zonemd, *digest, std::nullopt}});
     next = TRY(state_.version->apply(change, Renewal::later));

@@ -13,7 +13,6 @@
 namespace mutua::authority {
 namespace {
 
-constexpr std::size_t kRdlengthAt = 10;  // within a record whose owner is a pointer
 constexpr std::uint16_t kPointer = 0xC000;
 // Octets of an answer that is prepared whole, header and all: what any UDP client with EDNS takes.
 constexpr std::size_t kLargestWholeAnswer = 1232;
@@ -52,7 +51,7 @@ std::size_t end_of_name(BytesView octets, std::size_t at) {
 struct ReadyBlockMaker::Parts {
   std::vector<ReadyRRset::Target> targets;
   std::vector<std::uint16_t> pointers;
-  Bytes octets, glue, target_names;
+  Bytes octets, glue, plain, target_names;
   std::uint16_t glue_count = 0;
   bool has_glue = false;
   Bytes signed_answer;
@@ -70,7 +69,8 @@ struct ReadyBlockMaker::Parts {
   // Says where the names will stand once the parts are in one piece.
   void place_target_names() {
     const auto before =
-        static_cast<std::uint32_t>(octets.size() + glue.size() + signed_answer.size());
+        static_cast<std::uint32_t>(octets.size() + glue.size() +
+                                                   signed_answer.size() + plain.size());
     for (ReadyRRset::Target& target : targets)
       if ((target.name_at & kOutside) != 0) target.name_at = before + (target.name_at & ~kOutside);
   }
@@ -79,7 +79,7 @@ struct ReadyBlockMaker::Parts {
   void clear() {
     targets.clear();
     pointers.clear();
-    for (Bytes* octets_of : {&octets, &glue, &target_names, &signed_answer}) octets_of->clear();
+    for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_answer}) octets_of->clear();
     glue_count = signed_glue_count = 0;
     signature_count = 0;
     has_glue = has_all_signed = false;
@@ -94,16 +94,17 @@ class Encoder {
  public:
   Encoder(BytesView owner, Parts& parts) : owner_(owner), parts_(parts) {}
 
-  void record(const RRset& rrset, BytesView rdata) {
+  void record(const RRsetView& rrset, BytesView rdata) {
     const std::size_t start = parts_.octets.size();
     pointer_to(0);
-    append_u16(parts_.octets, static_cast<std::uint16_t>(rrset.type));
+    append_u16(parts_.octets, static_cast<std::uint16_t>(rrset.type()));
     append_u16(parts_.octets, static_cast<std::uint16_t>(wire::RRClass::in));
-    append_u32(parts_.octets, ttl_of(rrset, rdata));
+    append_u32(parts_.octets, rrset.ttl_of(rdata));
     append_u16(parts_.octets, 0);
-    put_rdata(rrset.type, rdata);
-    const std::size_t length = parts_.octets.size() - start - kRdlengthAt - 2;
-    store_u16(parts_.octets.data() + start + kRdlengthAt, static_cast<std::uint16_t>(length));
+    put_rdata(rrset.type(), rdata);
+    const std::size_t length = parts_.octets.size() - start - RRsetView::kRdataAt;
+    store_u16(parts_.octets.data() + start + RRsetView::kRdlengthAt,
+              static_cast<std::uint16_t>(length));
   }
 
  private:
@@ -167,20 +168,19 @@ bool has_target(const Parts& parts, std::uint64_t hash, BytesView folded) {
   });
 }
 
-void encode(BytesView owner, const RRset& rrset, Parts& parts) {
+void encode(BytesView owner, const RRsetView& rrset, Parts& parts) {
   Encoder encoder(owner, parts);
   FoldedName folded;
-  for (const Bytes& rdata : rrset.rdatas) {
+  const auto target_at = wire::target_offset(rrset.type());
+  for (const BytesView rdata : rrset) {
     encoder.record(rrset, rdata);
-    const auto target_at = wire::target_offset(rrset.type);
-    if (!target_at || rdata.size() <= *target_at ||
-        !folded.read(BytesView(rdata).subspan(*target_at)) ||
+    if (!target_at || rdata.size() <= *target_at || !folded.read(rdata.subspan(*target_at)) ||
         folded.size() != rdata.size() - *target_at || folded.label_count() == 0)
       continue;
     const std::uint64_t hash = name_hash(folded.wire());
     if (has_target(parts, hash, folded.wire())) continue;
     const std::uint16_t rdata_name_at =
-        rdata_name_offset(rrset.type, parts.octets.size(), folded.size());
+        rdata_name_offset(rrset.type(), parts.octets.size(), folded.size());
     const bool stands_there =
         rdata_name_at != 0 &&
         std::ranges::equal(folded.wire(), BytesView(parts.octets).subspan(rdata_name_at));
@@ -212,19 +212,23 @@ void put_record(Bytes& out, const Place& owner, wire::RRType type, std::uint32_t
   append(out, rdata);
 }
 
-std::uint16_t put_rrset(Bytes& out, const Place& owner, const RRset& rrset) {
-  for (const Bytes& rdata : rrset.rdatas) put_record(out, owner, rrset.type, rrset.ttl, rdata);
-  return static_cast<std::uint16_t>(rrset.rdatas.size());
+std::uint16_t put_rrset(Bytes& out, const Place& owner, const RRsetView& rrset) {
+  std::uint16_t count = 0;
+  for (const BytesView rdata : rrset) {
+    put_record(out, owner, rrset.type(), rrset.ttl_of(rdata), rdata);
+    ++count;
+  }
+  return count;
 }
 
 // Those of the signatures that cover this type; how many.
-std::uint16_t put_signatures(Bytes& out, const Place& owner, const RRset* signatures,
-                             wire::RRType covered) {
+std::uint16_t put_signatures(Bytes& out, const Place& owner,
+                             const std::optional<RRsetView>& signatures, wire::RRType covered) {
   std::uint16_t count = 0;
   if (!signatures) return count;
-  for (const Bytes& rdata : signatures->rdatas) {
+  for (const BytesView rdata : *signatures) {
     if (rdata.size() < 2 || static_cast<wire::RRType>(load_u16(rdata.data())) != covered) continue;
-    put_record(out, owner, wire::RRType::rrsig, ttl_of(*signatures, rdata), rdata);
+    put_record(out, owner, wire::RRType::rrsig, signatures->ttl_of(rdata), rdata);
     ++count;
   }
   return count;
@@ -245,7 +249,7 @@ void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts)
   for (const ReadyRRset::Target& target : parts.targets) {
     const Place place = place_of(target, parts, answer_at);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
-      if (const RRset* rrset = addresses(place.name, target.hash, type))
+      if (const auto rrset = addresses(place.name, target.hash, type))
         parts.glue_count =
             static_cast<std::uint16_t>(parts.glue_count + put_rrset(parts.glue, place, *rrset));
       if (answer_at + parts.octets.size() + parts.glue.size() <= kLargestWholeAnswer) continue;
@@ -262,9 +266,9 @@ bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& 
                      Parts& parts) {
   for (const ReadyRRset::Target& target : parts.targets) {
     const Place place = place_of(target, parts, answer_at);
-    const RRset* signatures = addresses(place.name, target.hash, wire::RRType::rrsig);
+    const auto signatures = addresses(place.name, target.hash, wire::RRType::rrsig);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
-      const RRset* rrset = addresses(place.name, target.hash, type);
+      const auto rrset = addresses(place.name, target.hash, type);
       if (!rrset) continue;
       const std::size_t before = answer.size();
       const std::uint16_t records = put_rrset(answer, place, *rrset);
@@ -282,7 +286,7 @@ bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& 
 
 // After the RRset was encoded, which is where the pointers of the addresses lead.
 void prepare_signed_answer(BytesView owner, wire::RRType type, const AddressSource& addresses,
-                           const RRset* signatures, Parts& parts) {
+                           const std::optional<RRsetView>& signatures, Parts& parts) {
   if (!signatures) return;
   const std::size_t answer_at = answer_offset(owner);
   Bytes& answer = parts.signed_answer;
@@ -302,29 +306,35 @@ void append_items(Bytes& out, const Item* items, std::size_t count) {
 std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
 // The run of memory of one RRset, behind what is there.
-void append_ready(Bytes& out, BytesView owner, const RRset& rrset, std::uint16_t index,
-                  const AddressSource& addresses, const RRset* signatures, Parts& parts) {
-  std::size_t upper_bound = 0;
-  for (const Bytes& rdata : rrset.rdatas) upper_bound += rdata.size() + kRdlengthAt + 2;
+void append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
+                  const AddressSource& addresses, const std::optional<RRsetView>& signatures,
+                  Parts& parts) {
+  std::size_t count = 0, upper_bound = 0;
+  for (const BytesView rdata : rrset) {
+    upper_bound += RRsetView::kRdataAt + rdata.size();
+    ++count;
+  }
   const bool fits = upper_bound <= wire::kLargestMessage;
   parts.clear();
   if (fits) encode(owner, rrset, parts);
   if (fits) prepare_glue(owner, addresses, parts);
-  if (fits) prepare_signed_answer(owner, rrset.type, addresses, signatures, parts);
+  if (fits) prepare_signed_answer(owner, rrset.type(), addresses, signatures, parts);
+  if (!fits || parts.pointers.size() != count)
+    put_rrset(parts.plain, {kQuestionNameOffset, {}}, rrset);
 
   parts.place_target_names();
-  const ReadyRRset head{rrset.type,
-                        static_cast<std::uint16_t>(fits ? rrset.rdatas.size() : 0),
-                        index,
+  const ReadyRRset head{rrset.type(),
+                        static_cast<std::uint16_t>(fits ? count : 0),
                         static_cast<std::uint16_t>(parts.targets.size()),
-                        static_cast<std::uint32_t>(parts.pointers.size()),
-                        static_cast<std::uint32_t>(parts.octets.size()),
-                        static_cast<std::uint32_t>(parts.glue.size()),
+                        static_cast<std::uint16_t>(parts.pointers.size()),
+                        static_cast<std::uint16_t>(parts.octets.size()),
+                        static_cast<std::uint16_t>(parts.glue.size()),
                         parts.glue_count,
-                        parts.has_glue,
-                        parts.signature_count,
-                        static_cast<std::uint32_t>(parts.signed_answer.size()),
+                        static_cast<std::uint16_t>(parts.signed_answer.size()),
+                        static_cast<std::uint32_t>(parts.plain.size()),
                         parts.signed_glue_count,
+                        parts.signature_count,
+                        parts.has_glue,
                         parts.has_all_signed};
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
@@ -332,23 +342,24 @@ void append_ready(Bytes& out, BytesView owner, const RRset& rrset, std::uint16_t
   append(out, parts.octets);
   append(out, parts.glue);
   append(out, parts.signed_answer);
+  append(out, parts.plain);
   append(out, parts.target_names);
 }
 
 }  // namespace
 
-Bytes make_ready(BytesView owner, const RRset& rrset, std::uint16_t index,
-                 const AddressSource& addresses, const RRset* signatures) {
+Bytes make_ready(BytesView owner, const RRsetView& rrset, const AddressSource& addresses,
+                 const std::optional<RRsetView>& signatures) {
   Bytes out;
   Parts parts;
-  append_ready(out, owner, rrset, index, addresses, signatures, parts);
+  append_ready(out, owner, rrset, addresses, signatures, parts);
   return out;
 }
 
 ReadyBlockMaker::ReadyBlockMaker() : parts_(std::make_unique<Parts>()) {}
 ReadyBlockMaker::~ReadyBlockMaker() = default;
 
-BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRset> rrsets,
+BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRsetView> rrsets,
                                 const AddressSource& addresses) {
   FoldedName folded;
   const bool is_whole = folded.read(owner);
@@ -356,8 +367,7 @@ BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRset> rrsets,
   const bool has_given_name = !std::ranges::equal(folded.wire(), owner);
   const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
                               static_cast<std::uint8_t>(folded.size()), has_given_name};
-  const auto signatures_at = std::ranges::find(rrsets, wire::RRType::rrsig, &RRset::type);
-  const RRset* signatures = signatures_at == rrsets.end() ? nullptr : &*signatures_at;
+  const auto signatures = find_in(rrsets, wire::RRType::rrsig);
   block_.clear();
   append_items(block_, &head, 1);
   block_.resize(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place));
@@ -365,10 +375,9 @@ BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRset> rrsets,
   if (has_given_name) append(block_, owner);
   for (std::size_t i = 0; i < rrsets.size(); ++i) {
     block_.resize(aligned(block_.size()));
-    const ReadyBlock::Place place{rrsets[i].type, 0, static_cast<std::uint32_t>(block_.size())};
+    const ReadyBlock::Place place{rrsets[i].type(), 0, static_cast<std::uint32_t>(block_.size())};
     std::memcpy(block_.data() + sizeof head + i * sizeof place, &place, sizeof place);
-    append_ready(block_, owner, rrsets[i], static_cast<std::uint16_t>(i), addresses, signatures,
-                 *parts_);
+    append_ready(block_, owner, rrsets[i], addresses, signatures, *parts_);
   }
   return block_;
 }

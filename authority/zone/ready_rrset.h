@@ -3,9 +3,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
-#include "authority/zone/rrset.h"
+#include "authority/zone/rrset_view.h"
 #include "base/bytes.h"
 #include "wire/name.h"
 
@@ -18,7 +19,8 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // It is the head of a run of memory that lies in one piece, so that an answer costs few cache
 // misses; it only ever stands inside a ReadyBlock (or a buffer of make_ready) and is not copied:
 //
-//   ReadyRRset | targets … | pointers … | octets … | glue … | signed answer … | target names …
+//   ReadyRRset | targets … | pointers … | octets … | glue … | signed answer … | plain … |
+//   target names …
 //
 // `octets` is, for each record:   C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
 //
@@ -32,6 +34,10 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // signed answer is the same for those who set DO: the RRset, its signatures, and of the addresses
 // with theirs as many as fit. It is there where the RRset is signed and fits with its signatures.
 //
+// `plain` is the records once more with nothing compressed in their RDATA, where something is in
+// `octets`, or where the RRset is too large for any message and `octets` is empty. So the zone holds
+// its records here, and nowhere else.
+//
 // `target names` are those that do not stand in `octets` already, whole and in lower case.
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
@@ -44,17 +50,18 @@ struct ReadyRRset {
 
   wire::RRType type;
   std::uint16_t record_count;  // 0: too large for any message
-  std::uint16_t index;         // among the RRsets of the node
   std::uint16_t target_count;
-  std::uint32_t pointer_count;
-  std::uint32_t octets_size;
-  std::uint32_t glue_size;
-  std::uint16_t glue_count;      // of records
-  bool has_glue;                 // false: it is not prepared
-  std::uint8_t signature_count;  // of the RRset, in the signed answer
-  std::uint32_t signed_size;     // 0: there is no signed answer
+  std::uint16_t pointer_count;
+  std::uint16_t octets_size;
+  std::uint16_t glue_size;
+  std::uint16_t glue_count;   // of records
+  std::uint16_t signed_size;  // 0: there is no signed answer
+  std::uint32_t plain_size;   // 0: `octets` are plain
   std::uint16_t signed_glue_count;
-  bool has_all_signed;  // false: there is no room in a datagram for all addresses and signatures
+  std::uint8_t signature_count;  // of the RRset, in the signed answer
+  bool has_glue : 1;             // false: it is not prepared
+  // False: there is no room in a datagram for all addresses and signatures.
+  bool has_all_signed : 1;
 
   std::span<const Target> targets() const {
     return {reinterpret_cast<const Target*>(this + 1), target_count};
@@ -67,25 +74,31 @@ struct ReadyRRset {
     return {reinterpret_cast<const std::uint8_t*>(pointers().data() + pointer_count), octets_size};
   }
   // Octets and glue: what follows the question in an answer about the owner itself.
-  BytesView whole_answer() const { return {octets().data(), octets_size + glue_size}; }
+  BytesView whole_answer() const {
+    return {octets().data(), std::size_t{octets_size} + glue_size};
+  }
   BytesView signed_answer() const {
     return {octets().data() + octets_size + glue_size, signed_size};
+  }
+  // The records themselves.
+  RRsetView records() const {
+    const std::uint8_t* const plain = octets().data() + octets_size + glue_size + signed_size;
+    return {type, plain_size != 0 ? BytesView(plain, plain_size) : octets()};
   }
   BytesView target_name(const Target& target) const {
     return {octets().data() + target.name_at, target.name_size};
   }
 };
-static_assert(sizeof(ReadyRRset) == 32 && sizeof(ReadyRRset::Target) == 16);
+static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 16);
 
-// The RRset of this type, A, AAAA or RRSIG, at a folded name with this name_hash(); nullptr where
-// there is none.
-using AddressSource =
-    std::function<const RRset*(BytesView folded, std::uint64_t hash, wire::RRType type)>;
+// The RRset of this type, A, AAAA or RRSIG, at a folded name with this name_hash(), if there is one.
+using AddressSource = std::function<std::optional<RRsetView>(BytesView folded, std::uint64_t hash,
+                                                             wire::RRType type)>;
 
 // The run of memory of one RRset; a ReadyRRset stands at its front. `signatures`: the RRSIGs at the
 // owner, if there are any.
-Bytes make_ready(BytesView owner, const RRset& rrset, std::uint16_t index,
-                 const AddressSource& addresses, const RRset* signatures);
+Bytes make_ready(BytesView owner, const RRsetView& rrset, const AddressSource& addresses,
+                 const std::optional<RRsetView>& signatures);
 
 // All that look-ups need of one name, in one piece of memory:
 //
@@ -168,8 +181,10 @@ class ReadyBlockMaker {
   ReadyBlockMaker(const ReadyBlockMaker&) = delete;
   ReadyBlockMaker& operator=(const ReadyBlockMaker&) = delete;
 
-  // `owner`: a name in wire format, with the letters that it was given. Valid until the next call.
-  BytesView make(BytesView owner, std::span<const RRset> rrsets, const AddressSource& addresses);
+  // `owner`: a name in wire format, with the letters that it was given. `rrsets`: sorted by type,
+  // none of them empty. Valid until the next call.
+  BytesView make(BytesView owner, std::span<const RRsetView> rrsets,
+                 const AddressSource& addresses);
 
  private:
   Bytes block_;

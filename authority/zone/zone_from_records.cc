@@ -15,6 +15,10 @@ bool same_folded(BytesView folded, BytesView given) {
                             [](std::uint8_t a, std::uint8_t b) { return a == fold(b); });
 }
 
+std::vector<RRsetView> views_of(const std::vector<RRset>& rrsets) {
+  return {rrsets.begin(), rrsets.end()};
+}
+
 }  // namespace
 
 ZoneFromRecords::ZoneFromRecords(wire::Name apex) : draft_(new ZoneVersion) {
@@ -89,13 +93,12 @@ Result<void> ZoneFromRecords::take(std::vector<OwnedRRset>& rrsets) {
 Result<void> ZoneFromRecords::check(const Entry& entry) {
   if (entry.rrsets.empty()) return {};
   const wire::Name& owner = *entry.below;
-  draft_->rrset_count_ += entry.rrsets.size();
-  draft_->cut_count_ += cuts_at(owner, entry.rrsets, draft_->apex_);
-  if (std::ranges::find(entry.rrsets, RRType::nsec, &RRset::type) != entry.rrsets.end())
-    draft_->nsec_owners_.insert(owner);
-  if (std::ranges::find(entry.rrsets, RRType::nsec3, &RRset::type) != entry.rrsets.end())
-    draft_->nsec3_owners_.insert(owner);
-  return check_company(owner, entry.rrsets);
+  const auto rrsets = views_of(entry.rrsets);
+  draft_->rrset_count_ += rrsets.size();
+  draft_->cut_count_ += cuts_at(owner, rrsets, draft_->apex_);
+  if (find_in(rrsets, RRType::nsec)) draft_->nsec_owners_.insert(owner);
+  if (find_in(rrsets, RRType::nsec3)) draft_->nsec3_owners_.insert(owner);
+  return check_company(owner, rrsets);
 }
 
 // ---------------------------------------------------------------- contents
@@ -112,19 +115,16 @@ ZoneFromRecords::Target& ZoneFromRecords::target(BytesView folded, std::uint64_t
 
 void ZoneFromRecords::make_contents() {
   const AddressSource addresses = [&](BytesView folded, std::uint64_t hash,
-                                      RRType type) -> const RRset* {
+                                      RRType type) -> std::optional<RRsetView> {
     const Entry* entry = target(folded, hash).entry;
-    if (!entry) return nullptr;
-    const auto all = entry->all();
-    const auto found = std::ranges::find(all, type, &RRset::type);
-    return found == all.end() ? nullptr : &*found;
+    if (!entry) return std::nullopt;
+    const auto found = std::ranges::find(entry->rrsets, type, &RRset::type);
+    return found == entry->rrsets.end() ? std::nullopt : std::optional<RRsetView>(*found);
   };
   ReadyBlockMaker maker;
   for (Entry& entry : entries_) {
     std::ranges::sort(entry.rrsets, {}, &RRset::type);
-    entry.rrsets.shrink_to_fit();
-    const wire::Name owner = wire::Name::from_wire(entry.given()).value();
-    entry.content.emplace(owner, std::move(entry.rrsets), addresses, maker);
+    entry.content.emplace(entry.given(), views_of(entry.rrsets), addresses, maker);
     note_referrals(entry);
   }
 }
@@ -137,7 +137,7 @@ void ZoneFromRecords::note_referrals(const Entry& entry) {
       note_referral(entry, ready.target_name(one), one.hash);
     if (ready.record_count != 0) continue;
     // Too large for a message, so that nothing is prepared.
-    const RRset& rrset = (*entry.content)->rrsets()[i];
+    const RRsetView rrset = ready.records();
     for (const wire::Name& name : targets_of({&rrset, 1}, draft_->apex_)) {
       const FoldedName folded(name);
       note_referral(entry, folded.wire(), name_hash(folded.wire()));

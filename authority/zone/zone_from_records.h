@@ -29,12 +29,9 @@ class ZoneFromRecords {
     std::uint8_t size;        // octets
     std::uint32_t children = 0;
     std::vector<RRset> rrsets;
-    std::optional<NodeContent::Reference> content;  // takes the RRsets
+    std::optional<NodeContent::Reference> content;  // made of the RRsets
 
     BytesView given() const { return below->wire().last(size); }
-    std::span<const RRset> all() const {
-      return content ? (*content)->rrsets() : std::span<const RRset>(rrsets);
-    }
   };
   // A name that others refer to, in the zone or not.
   struct Target {

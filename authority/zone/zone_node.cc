@@ -7,24 +7,13 @@
 
 namespace mutua::authority {
 
-NodeContent::Reference::Reference(const wire::Name& owner, std::vector<RRset>&& rrsets,
+NodeContent::Reference::Reference(BytesView owner, std::span<const RRsetView> rrsets,
                                   const AddressSource& addresses, ReadyBlockMaker& maker) {
-  const BytesView block = maker.make(owner.wire(), rrsets, addresses);
-  content_ = place(
-      rrsets.empty() ? nullptr : std::make_shared<const std::vector<RRset>>(std::move(rrsets)),
-      block);
-}
-
-NodeContent::Reference::Reference(const Reference& before, const AddressSource& addresses,
-                                  ReadyBlockMaker& maker)
-    : content_(place(before->rrsets_,
-                     maker.make(before->ready().given_owner(), before->rrsets(), addresses))) {}
-
-const NodeContent* NodeContent::Reference::place(SharedRRsets rrsets, BytesView block) {
+  const BytesView block = maker.make(owner, rrsets, addresses);
   void* memory = ::operator new(sizeof(NodeContent) + block.size());
-  auto* content = new (memory) NodeContent(std::move(rrsets));
+  auto* content = new (memory) NodeContent;
   std::memcpy(static_cast<void*>(content + 1), block.data(), block.size());
-  return content;
+  content_ = content;
 }
 
 NodeContent::Reference::~Reference() {
@@ -38,6 +27,14 @@ ZoneNode::ZoneNode(NodeContent::Reference content, std::uint32_t children)
     : children_(children),
       hash_(name_hash(content->ready().folded_owner())),
       content_(std::move(content)) {}
+
+std::vector<RRsetView> ZoneNode::rrsets() const {
+  const ReadyBlock block = all_ready();
+  std::vector<RRsetView> all;
+  all.reserve(block.size());
+  for (unsigned i = 0; i < block.size(); ++i) all.push_back(block.at(i).records());
+  return all;
+}
 
 OwnName ZoneNode::owner() const { return OwnName(wire::Name::from_wire(given_owner()).value()); }
 

@@ -3,43 +3,34 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "authority/zone/ready_rrset.h"
-#include "authority/zone/rrset.h"
+#include "authority/zone/rrset_view.h"
 #include "wire/name.h"
 
 namespace mutua::authority {
 
-// What one name owns, and the same in the form that look-ups use. Immutable; shared by the nodes of
-// successive versions that differ in their number of children alone. One piece of memory, but for
-// the records, which those share whose targets' addresses alone differ:
+// What one name owns, in the form that look-ups use. Immutable; shared by the nodes of successive
+// versions that differ in their number of children alone. One piece of memory:
 //
 //   NodeContent | ReadyBlock …
-class NodeContent {
-  using SharedRRsets = std::shared_ptr<const std::vector<RRset>>;  // nullptr: there are none
-
+class alignas(8) NodeContent {
  public:
   NodeContent(const NodeContent&) = delete;
   NodeContent& operator=(const NodeContent&) = delete;
 
-  std::span<const RRset> rrsets() const {
-    return rrsets_ ? std::span<const RRset>(*rrsets_) : std::span<const RRset>();
-  }
   ReadyBlock ready() const { return ReadyBlock(reinterpret_cast<const std::uint8_t*>(this + 1)); }
 
   // Holds a content alive.
   class Reference {
    public:
-    // `rrsets`: sorted by type; taken last, since a name may be its own target. `addresses` is
-    // asked for those of their targets.
-    Reference(const wire::Name& owner, std::vector<RRset>&& rrsets, const AddressSource& addresses,
+    // See ReadyBlockMaker.
+    Reference(BytesView owner, std::span<const RRsetView> rrsets, const AddressSource& addresses,
               ReadyBlockMaker& maker);
-    // The same records, with the addresses of their targets as they are now.
-    Reference(const Reference& before, const AddressSource& addresses, ReadyBlockMaker& maker);
     Reference(const Reference& other) : content_(other.content_) {
       content_->references_.fetch_add(1, std::memory_order_relaxed);
     }
@@ -52,16 +43,13 @@ class NodeContent {
     const NodeContent* operator->() const { return content_; }
 
    private:
-    static const NodeContent* place(SharedRRsets rrsets, BytesView block);
-
     const NodeContent* content_;
   };
 
  private:
-  explicit NodeContent(SharedRRsets rrsets) : rrsets_(std::move(rrsets)) {}
+  NodeContent() = default;
   ~NodeContent() = default;
 
-  const SharedRRsets rrsets_;
   mutable std::atomic<std::uint32_t> references_{1};
 };
 static_assert(sizeof(NodeContent) % 8 == 0);  // as ReadyBlock wants it
@@ -105,16 +93,17 @@ class ZoneNode {
   // Names directly below this one.
   std::uint32_t children() const { return children_; }
 
-  const RRset* find(wire::RRType type) const {
+  // Views of records live as long as the node.
+  std::optional<RRsetView> find(wire::RRType type) const {
     const ReadyRRset* found = ready(type);
-    return found ? &rrset_of(*found) : nullptr;
+    return found ? std::optional(found->records()) : std::nullopt;
   }
-  std::span<const RRset> rrsets() const { return content_->rrsets(); }
+  // In the order of their types.
+  std::vector<RRsetView> rrsets() const;
+  bool has_records() const { return all_ready().size() != 0; }
 
   const ReadyRRset* ready(wire::RRType type) const { return all_ready().find(type); }
   ReadyBlock all_ready() const { return content_->ready(); }
-  // The RRset that `ready`, one of this node's, is the wire form of.
-  const RRset& rrset_of(const ReadyRRset& ready) const { return content_->rrsets()[ready.index]; }
 
   const NodeContent::Reference& content() const { return content_; }
 

@@ -1,6 +1,7 @@
 #include "authority/zone/zone_version.h"
 
 #include <algorithm>
+#include <list>
 #include <map>
 #include <set>
 #include <span>
@@ -16,13 +17,7 @@ namespace {
 
 using wire::RRType;
 
-bool same_rrset(const RRset* a, const RRset* b) { return a && b ? *a == *b : a == b; }
-
-const RRset* find_in(std::span<const RRset> rrsets, RRType type) {
-  const auto found = std::find_if(rrsets.begin(), rrsets.end(),
-                                  [&](const RRset& rrset) { return rrset.type == type; });
-  return found == rrsets.end() ? nullptr : &*found;
-}
+using Views = std::span<const RRsetView>;
 
 }  // namespace
 
@@ -35,25 +30,25 @@ class ZoneVersionBuilder {
   // What stands at `owner` in the draft.
   const ZoneNode* node(const wire::Name& owner) const { return draft_->node(owner); }
 
-  // Makes `rrsets` all that `owner` owns. Empty non-terminals come and go with it.
-  Result<void> replace(const wire::Name& owner, std::vector<RRset> rrsets) {
+  // Makes `after` all that `owner` owns, in the place of `before`; either may show records of the
+  // node that goes. Empty non-terminals come and go with it.
+  Result<void> replace(const wire::Name& owner, Views before, Views after) {
     if (!owner.is_at_or_below(draft_->apex_))
       return errorf("%s: outside the zone %s", owner.to_text().c_str(),
                     draft_->apex_.to_text().c_str());
-    TRY(check_company(owner, rrsets));
+    TRY(check_company(owner, after));
     const ZoneNode* present = node(owner);
-    if (present) uncount(owner, present->rrsets());
-    count(owner, rrsets);
-    const auto before = present ? present->rrsets() : std::span<const RRset>();
-    note_referrals(owner, before, rrsets);
-    note_nsec(owner, before, rrsets);
+    uncount(owner, before);
+    count(owner, after);
+    note_referrals(owner, before, after);
+    note_nsec(owner, before, after);
     const std::uint32_t children = present ? present->children() : 0;
-    if (rrsets.empty() && children == 0 && owner != draft_->apex_) {
+    if (after.empty() && children == 0 && owner != draft_->apex_) {
       if (present) remove(owner);
       return {};
     }
     const bool is_new = !present;
-    put_node(present ? present->owner() : owner, std::move(rrsets), children);
+    put_node(present ? present->owner() : owner, after, children);
     if (is_new) add_child(owner.parent());
     return {};
   }
@@ -71,32 +66,29 @@ class ZoneVersionBuilder {
   }
 
  private:
-  void count(const wire::Name& owner, std::span<const RRset> rrsets) {
+  void count(const wire::Name& owner, Views rrsets) {
     draft_->rrset_count_ += rrsets.size();
     draft_->cut_count_ += cuts_at(owner, rrsets, draft_->apex_);
   }
-  void uncount(const wire::Name& owner, std::span<const RRset> rrsets) {
+  void uncount(const wire::Name& owner, Views rrsets) {
     draft_->rrset_count_ -= rrsets.size();
     draft_->cut_count_ -= cuts_at(owner, rrsets, draft_->apex_);
   }
   AddressSource addresses() const {
-    return [this](BytesView folded, std::uint64_t hash, RRType type) -> const RRset* {
+    return [this](BytesView folded, std::uint64_t hash, RRType type) {
       const ZoneNode* found = draft_->node(folded, hash);
-      return found ? found->find(type) : nullptr;
+      return found ? found->find(type) : std::nullopt;
     };
   }
 
-  void put_node(const wire::Name& owner, std::vector<RRset> rrsets, std::uint32_t children) {
-    std::sort(rrsets.begin(), rrsets.end(),
-              [](const RRset& a, const RRset& b) { return a.type < b.type; });
+  void put_node(const wire::Name& owner, Views rrsets, std::uint32_t children) {
     draft_->nodes_.put(std::make_unique<const ZoneNode>(
-        NodeContent::Reference(owner, std::move(rrsets), addresses(), maker_), children));
+        NodeContent::Reference(owner.wire(), rrsets, addresses(), maker_), children));
   }
 
   // Keeps account of who refers to whom, and of the names whose addresses others carry and that
   // have others now.
-  void note_referrals(const wire::Name& owner, std::span<const RRset> before,
-                      std::span<const RRset> after) {
+  void note_referrals(const wire::Name& owner, Views before, Views after) {
     const auto targets_before = targets_of(before, draft_->apex_);
     const auto targets_after = targets_of(after, draft_->apex_);
     const std::uint64_t hash = name_hash(FoldedName(owner).wire());
@@ -107,16 +99,15 @@ class ZoneVersionBuilder {
     // Who will refer to it only later in this draft will find its addresses as they are then.
     const bool is_referred_to = new_referrers_.contains(owner) || referrers(FoldedName(owner));
     const auto moved = [&](RRType type) {
-      return !same_rrset(find_in(before, type), find_in(after, type));
+      return find_in(before, type) != find_in(after, type);
     };
     if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa) || moved(RRType::rrsig)))
       draft_->moved_.insert(owner);
   }
 
-  void note_nsec(const wire::Name& owner, std::span<const RRset> before,
-                 std::span<const RRset> after) {
+  void note_nsec(const wire::Name& owner, Views before, Views after) {
     for (const RRType type : {RRType::nsec, RRType::nsec3}) {
-      const bool had = find_in(before, type), has = find_in(after, type);
+      const bool had = find_in(before, type).has_value(), has = find_in(after, type).has_value();
       NameOrder& owners = type == RRType::nsec ? draft_->nsec_owners_ : draft_->nsec3_owners_;
       if (has && !had) owners.insert(owner);
       if (had && !has) owners.erase(owner);
@@ -171,7 +162,8 @@ class ZoneVersionBuilder {
     const AddressSource source = addresses();
     for (const ZoneNode* found : nodes)
       draft_->nodes_.put(
-          std::make_unique<const ZoneNode>(NodeContent::Reference(found->content(), source, maker_),
+          std::make_unique<const ZoneNode>(NodeContent::Reference(found->given_owner(), found->rrsets(),
+                                                                  source, maker_),
                                            found->children(), found->hash()));
     draft_->moved_.clear();
   }
@@ -189,7 +181,7 @@ class ZoneVersionBuilder {
     const wire::Name parent = owner.parent();
     const ZoneNode* above = node(parent);
     BASE_ASSERT(above && above->children() > 0);
-    if (above->children() == 1 && above->rrsets().empty() && parent != draft_->apex_)
+    if (above->children() == 1 && !above->has_records() && parent != draft_->apex_)
       return remove(parent);
     set_children(*above, above->children() - 1);
   }
@@ -209,13 +201,19 @@ const ZoneNode* ZoneVersion::node(const wire::Name& name) const {
   return node(folded.wire());
 }
 
+std::optional<RRset> ZoneVersion::find(const wire::Name& name, RRType type) const {
+  const ZoneNode* found = node(name);
+  const ReadyRRset* ready = found ? found->ready(type) : nullptr;
+  return ready ? std::optional(ready->records().copy()) : std::nullopt;
+}
+
 Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::create(wire::Name apex,
                                                                std::vector<OwnedRRset> rrsets) {
   return ZoneFromRecords(std::move(apex)).make(std::move(rrsets));
 }
 
 Result<void> ZoneVersion::settle() {
-  const RRset* soa = find(apex_, RRType::soa);
+  const auto soa = find(apex_, RRType::soa);
   if (!soa || soa->rdatas.size() != 1)
     return errorf("%s: a zone needs one SOA at its apex", apex_.to_text().c_str());
   if (!find(apex_, RRType::ns))
@@ -225,8 +223,8 @@ Result<void> ZoneVersion::settle() {
   settle_denial();
   negative_soa_rrset_ = *soa;
   negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-  const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return nullptr; };
-  negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_, 0, no_addresses, nullptr);
+  const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return std::nullopt; };
+  negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_, no_addresses, std::nullopt);
   return {};
 }
 
@@ -237,7 +235,7 @@ void ZoneVersion::settle_denial() {
   nsec3_salt_.clear();
   if (!find(apex_, RRType::dnskey)) return;
   if (find(apex_, RRType::nsec)) denial_ = Denial::nsec;
-  const RRset* parameters = find(apex_, RRType::nsec3param);
+  const auto parameters = find(apex_, RRType::nsec3param);
   if (!parameters || nsec3_owners_.empty()) return;
   auto parsed = wire::parse_nsec3param(parameters->rdatas.front());
   if (!parsed || !parsed->is_plain()) return;
@@ -255,24 +253,27 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
 
   ZoneVersionBuilder builder(*this);
   for (const auto& [owner, changes] : by_owner) {
-    std::vector<RRset> rrsets;
-    if (const ZoneNode* present = builder.node(owner))
-      rrsets.assign(present->rrsets().begin(), present->rrsets().end());
+    const ZoneNode* present = builder.node(owner);
+    const auto before = present ? present->rrsets() : std::vector<RRsetView>();
+    auto after = before;
+    std::list<RRset> made;  // which `after` shows
     for (const RRsetChange* one : changes) {
-      const auto at = std::find_if(rrsets.begin(), rrsets.end(),
-                                   [&](const RRset& rrset) { return rrset.type == one->type; });
-      const bool as_expected =
-          at == rrsets.end() ? !one->before : one->before.has_value() && *one->before == *at;
+      const auto at = std::ranges::find(after, one->type, &RRsetView::type);
+      const bool as_expected = at == after.end()
+                                   ? !one->before
+                                   : one->before.has_value() && RRsetView(*one->before) == *at;
       if (!as_expected)
         return errorf("apply to %s: %s %s is not what the change starts from",
                       apex_.to_text().c_str(), owner.to_text().c_str(), to_text(one->type).c_str());
-      if (at != rrsets.end()) rrsets.erase(at);
+      if (at != after.end()) after.erase(at);
       if (!one->after || one->after->rdatas.empty()) continue;
-      rrsets.push_back(*one->after);
-      rrsets.back().type = one->type;
-      normalize(rrsets.back());
+      RRset& rrset = made.emplace_back(*one->after);
+      rrset.type = one->type;
+      normalize(rrset);
+      after.emplace_back(rrset);
     }
-    TRY(builder.replace(owner, std::move(rrsets)));
+    std::ranges::sort(after, {}, &RRsetView::type);
+    TRY(builder.replace(owner, before, after));
   }
   const auto next = TRY(builder.finish(renewal));
   if (next->serial() != change.to)
@@ -293,11 +294,11 @@ std::shared_ptr<const ZoneVersion> ZoneVersion::expired(const ZoneVersion& versi
 }
 
 void ZoneVersion::for_each(
-    const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const {
+    const std::function<void(const wire::Name& owner, const RRsetView& rrset)>& visit) const {
   nodes_.for_each([&](const ZoneNode& node) {
-    if (node.rrsets().empty()) return;
+    if (!node.has_records()) return;
     const wire::Name owner = node.owner();
-    for (const RRset& rrset : node.rrsets()) visit(owner, rrset);
+    for (const RRsetView& rrset : node.rrsets()) visit(owner, rrset);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <vector>
@@ -62,10 +63,8 @@ class ZoneVersion {
   NameTrie<ZoneNode>::Cursor begin_look_up(std::uint64_t hash) const { return {nodes_, hash}; }
   const ZoneNode* node(BytesView folded) const { return nodes_.find(folded, name_hash(folded)); }
 
-  const RRset* find(const wire::Name& name, wire::RRType type) const {
-    const ZoneNode* found = node(name);
-    return found ? found->find(type) : nullptr;
-  }
+  // A copy of an RRset, if it is there.
+  std::optional<RRset> find(const wire::Name& name, wire::RRType type) const;
 
   // The names that own an NSEC (RFC 4034 section 4), or an NSEC3 (RFC 5155 section 3), in their
   // order.
@@ -97,9 +96,9 @@ class ZoneVersion {
 
   // Every name, in no particular order; not longer than the version lives.
   NameTrie<ZoneNode>::Iterator nodes() const { return NameTrie<ZoneNode>::Iterator(nodes_); }
-  // Every RRset, in no particular order.
+  // Every RRset, in no particular order; the views live as long as the version.
   void for_each(
-      const std::function<void(const wire::Name& owner, const RRset& rrset)>& visit) const;
+      const std::function<void(const wire::Name& owner, const RRsetView& rrset)>& visit) const;
 
  private:
   friend class ZoneVersionBuilder;

@@ -159,7 +159,7 @@ class WriterTest : public testing::Test {
   std::vector<std::string> rdatas(std::string_view owner, wire::RRType type) {
     std::vector<std::string> texts;
     const auto version = zone();
-    if (const authority::RRset* rrset = version->find(name(owner), type)) {
+    if (const auto rrset = version->find(name(owner), type)) {
       for (const Bytes& rdata : rrset->rdatas) texts.push_back(wire::rdata_to_text(type, rdata));
     }
     return texts;

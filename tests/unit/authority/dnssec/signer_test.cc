@@ -52,7 +52,7 @@ class SignerTest : public testing::Test {
   Version step(const Version& base, std::vector<RRsetChange> changes, WallTime now = kNow,
                const std::vector<Name>& look_at = {}) {
     const auto before = [&](const Name& owner, RRType type) -> std::optional<RRset> {
-      const RRset* found = base->find(owner, type);
+      const auto found = base->find(owner, type);
       return found ? std::optional(*found) : std::nullopt;
     };
     ChangeSet change{base->serial(), base->serial() + 1, std::move(changes)};
@@ -88,11 +88,11 @@ class SignerTest : public testing::Test {
     const auto dnskey =
         wire::parse_key(version.find(name("f"), RRType::dnskey)->rdatas.front()).value();
     const auto key = trust::PublicKey::create(dnskey.algorithm, dnskey.public_key).value();
-    version.for_each([&](const Name& owner, const RRset& rrset) {
+    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
       if (rrset.type != RRType::rrsig) return;
       for (const Bytes& rdata : rrset.rdatas) {
         const auto covered = static_cast<RRType>(load_u16(rdata.data()));
-        const RRset* found = version.find(owner, covered);
+        const auto found = version.find(owner, covered);
         ASSERT_TRUE(found) << owner.to_text() << to_text(covered);
         const std::size_t fixed = 18 + name("f").wire().size();
         Bytes octets = to_bytes(BytesView(rdata).first(fixed));
@@ -119,11 +119,11 @@ class SignerTest : public testing::Test {
   // The signed answers are those of a zone that is made anew from the same records.
   static void expect_prepared(const ZoneVersion& version) {
     std::vector<OwnedRRset> records;
-    version.for_each([&](const Name& owner, const RRset& rrset) {
+    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
       records.push_back({owner, rrset});
     });
     const Version anew = ZoneVersion::create(version.apex(), records).value();
-    version.for_each([&](const Name& owner, const RRset& rrset) {
+    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
       EXPECT_EQ(to_bytes(version.node(owner)->ready(rrset.type)->signed_answer()),
                 to_bytes(anew->node(owner)->ready(rrset.type)->signed_answer()))
           << owner.to_text() << " " << to_text(rrset.type);
@@ -134,10 +134,10 @@ class SignerTest : public testing::Test {
   static void expect_chain(const ZoneVersion& version) {
     std::size_t owners = 0, visited = 0;
     version.for_each(
-        [&](const Name&, const RRset& rrset) { owners += rrset.type == RRType::nsec; });
+        [&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); owners += rrset.type == RRType::nsec; });
     Name at = name("f");
     do {
-      const RRset* nsec = version.find(at, RRType::nsec);
+      const auto nsec = version.find(at, RRType::nsec);
       ASSERT_TRUE(nsec) << at.to_text();
       const Bytes& rdata = nsec->rdatas.front();
       std::size_t end = 0;
@@ -153,11 +153,11 @@ class SignerTest : public testing::Test {
     const auto expected = hashed_owners(version);
     std::size_t count = 0;
     version.for_each(
-        [&](const Name&, const RRset& rrset) { count += rrset.type == RRType::nsec3; });
+        [&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); count += rrset.type == RRType::nsec3; });
     EXPECT_EQ(count, expected.size());
     for (auto at = expected.begin(); at != expected.end(); ++at) {
       const auto next = std::next(at) == expected.end() ? expected.begin() : std::next(at);
-      const RRset* nsec3 = version.find(at->first, RRType::nsec3);
+      const auto nsec3 = version.find(at->first, RRType::nsec3);
       ASSERT_TRUE(nsec3) << at->second.to_text();
       const Bytes wanted = dnssec::make_nsec3(nsec3_types(version, at->second),
                                               dnssec::nsec3_hash_of_label(next->first.label(0)));
@@ -174,7 +174,7 @@ class SignerTest : public testing::Test {
 
   static std::map<Name, Name> hashed_owners(const ZoneVersion& version) {  // and whose they are
     std::map<Name, Name> owners;
-    version.for_each([&](const Name& owner, const RRset& rrset) {
+    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
       if (rrset.type == RRType::nsec3 || rrset.type == RRType::rrsig) return;
       for (Name at = owner;; at = at.parent()) {
         if (has_nsec3(version, at)) owners.emplace(nsec3_owner(name("f"), at).value(), at);
@@ -188,7 +188,7 @@ class SignerTest : public testing::Test {
   static void expect_rings(const ZoneVersion& version) {
     std::map<Name, Name> nsecs;
     std::map<Name, dnssec::Nsec3Hash> nsec3s;
-    version.for_each([&](const Name& owner, const RRset& rrset) {
+    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
       const Bytes& rdata = rrset.rdatas.front();
       std::size_t end = 0;
       if (rrset.type == RRType::nsec && wire::skip_name(rdata, end))
@@ -212,8 +212,8 @@ class SignerTest : public testing::Test {
     if (version.denial() == Denial::nsec3) return expect_hashed_chain(version);
     ASSERT_EQ(version.denial(), Denial::nsec);
     expect_chain(version);
-    version.for_each([&](const Name& owner, const RRset&) {
-      EXPECT_EQ(version.find(owner, RRType::nsec) != nullptr,
+    version.for_each([&](const Name& owner, const RRsetView&) {
+      EXPECT_EQ(version.find(owner, RRType::nsec).has_value(),
                 authority_over(version, owner) != Authority::none)
           << owner.to_text();
     });
@@ -221,7 +221,7 @@ class SignerTest : public testing::Test {
 
   static std::size_t count(const ZoneVersion& version, RRType type) {
     std::size_t found = 0;
-    version.for_each([&](const Name&, const RRset& rrset) { found += rrset.type == type; });
+    version.for_each([&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); found += rrset.type == type; });
     return found;
   }
 
@@ -258,7 +258,8 @@ TEST_F(SignerTest, SignsWhatTheZoneSpeaksForAndNothingElse) {
   const Version version = signed_zone();
   expect_verified(*version);
   EXPECT_TRUE(version->find(name("sub.f"), RRType::nsec));  // a cut, but its NS is not signed
-  for (const Bytes& rdata : version->find(name("sub.f"), RRType::rrsig)->rdatas)
+  const auto found_rrset = version->find(name("sub.f"), RRType::rrsig);
+  for (const Bytes& rdata : found_rrset->rdatas)
     EXPECT_EQ(static_cast<RRType>(load_u16(rdata.data())), RRType::nsec);
   for (const char* below : {"ns.sub.f", "x.sub.f"})
     EXPECT_FALSE(version->find(name(below), RRType::rrsig)) << below;
@@ -344,7 +345,7 @@ TEST_P(ChainChange, TheNewChainIsWholeBeforeItCountsAndTheOldOneGoesAfter) {
     ASSERT_LT(number, 100);
   }
   EXPECT_EQ(seen, (std::vector{before, after}));
-  EXPECT_EQ(version->find(name("f"), RRType::nsec3param) != nullptr, after == Denial::nsec3);
+  EXPECT_EQ(version->find(name("f"), RRType::nsec3param).has_value(), after == Denial::nsec3);
   EXPECT_EQ(count(*version, after == Denial::nsec ? RRType::nsec3 : RRType::nsec), 0u);
   expect_verified(*version);
 }
@@ -436,7 +437,7 @@ TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
   due.insert(due.end(), rest.begin(), rest.end());
   const WallTime later = kNow + hours(24 * 7 + 1);
   const Version renewed = step(version, {}, later, due);
-  renewed->for_each([&](const Name&, const RRset& rrset) {
+  renewed->for_each([&](const Name&, const RRsetView& view) { const RRset rrset = view.copy();
     if (rrset.type != RRType::rrsig) return;
     for (const Bytes& rdata : rrset.rdatas)
       EXPECT_GT(read_rrsig(rdata, later)->expiration, later + hours(24 * 7));
@@ -483,7 +484,8 @@ TEST_F(SignerTest, EveryPublishedKeySignsTheKeysAndTheActiveOneTheRest) {
   Version version = signed_zone();
   const auto signers = [&](RRType type) {
     std::set<std::uint16_t> tags;
-    for (const Bytes& rdata : version->find(name("f"), RRType::rrsig)->rdatas)
+    const auto found_rrset = version->find(name("f"), RRType::rrsig);
+    for (const Bytes& rdata : found_rrset->rdatas)
       if (const auto facts = read_rrsig(rdata, kNow); facts->covered == type)
         tags.insert(facts->key_tag);
     return tags;

@@ -74,8 +74,8 @@ TEST(Catalog, ReadersNeverSeeAVersionThatIsGone) {
       std::uint32_t seen = 0;
       while (seen < kVersions) {
         const auto pin = reader.pin();
-        const RRset* soa = pin->node(folded.wire())->find(RRType::soa);
-        const std::uint32_t serial = wire::parse_soa(soa->rdatas[0]).value().serial;
+        const auto soa = pin->node(folded.wire())->find(RRType::soa);
+        const std::uint32_t serial = wire::parse_soa(soa->front()).value().serial;
         ASSERT_EQ(serial, pin->serial());
         ASSERT_GE(serial, seen);
         seen = serial;
