@@ -54,11 +54,15 @@ bool ResponseWriter::put_whole_answer(const ReadyRRset& ready) {
 }
 
 bool ResponseWriter::put_signed_answer(const ReadyRRset& ready) {
-  const BytesView octets = ready.signed_answer();
-  if (octets.empty() || limit_ - size_ < octets.size()) return false;
+  const BytesView octets = ready.octets(), signatures = ready.signatures(),
+                  glue = ready.signed_glue();
+  const std::size_t whole = octets.size() + signatures.size() + glue.size();
+  if (ready.signature_count == 0 || limit_ - size_ < whole) return false;
   if (!ready.has_all_signed && limit_ > wire::kEdnsUdpSize) return false;
-  std::memcpy(out_ + size_, octets.data(), octets.size());
-  size_ += octets.size();
+  for (const BytesView part : {octets, signatures, glue}) {
+    std::memcpy(out_ + size_, part.data(), part.size());
+    size_ += part.size();
+  }
   count(Section::answer, std::size_t{ready.record_count} + ready.signature_count);
   count(Section::additional, ready.signed_glue_count);
   return true;

@@ -54,8 +54,10 @@ struct ReadyBlockMaker::Parts {
   Bytes octets, glue, plain, target_names;
   std::uint16_t glue_count = 0;
   bool has_glue = false;
-  Bytes signed_answer;
+  Bytes signed_glue;
   std::uint16_t signed_glue_count = 0;
+  std::size_t signatures_at = 0;  // in the block
+  std::uint16_t signatures_size = 0;
   std::uint8_t signature_count = 0;
   bool has_all_signed = false;
 
@@ -70,7 +72,7 @@ struct ReadyBlockMaker::Parts {
   void place_target_names() {
     const auto before =
         static_cast<std::uint32_t>(octets.size() + glue.size() +
-                                                   signed_answer.size() + plain.size());
+                                                   signed_glue.size() + plain.size());
     for (ReadyRRset::Target& target : targets)
       if ((target.name_at & kOutside) != 0) target.name_at = before + (target.name_at & ~kOutside);
   }
@@ -79,8 +81,8 @@ struct ReadyBlockMaker::Parts {
   void clear() {
     targets.clear();
     pointers.clear();
-    for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_answer}) octets_of->clear();
-    glue_count = signed_glue_count = 0;
+    for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_glue}) octets_of->clear();
+    glue_count = signed_glue_count = signatures_size = 0;
     signature_count = 0;
     has_glue = has_all_signed = false;
   }
@@ -262,19 +264,21 @@ void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts)
 }
 
 // As many addresses as there is room for, each with its signatures. False where some are left out.
-bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& addresses,
+// `room`: octets.
+bool put_signed_glue(std::size_t answer_at, std::size_t room, const AddressSource& addresses,
                      Parts& parts) {
+  Bytes& glue = parts.signed_glue;
   for (const ReadyRRset::Target& target : parts.targets) {
     const Place place = place_of(target, parts, answer_at);
     const auto signatures = addresses(place.name, target.hash, wire::RRType::rrsig);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
       const auto rrset = addresses(place.name, target.hash, type);
       if (!rrset) continue;
-      const std::size_t before = answer.size();
-      const std::uint16_t records = put_rrset(answer, place, *rrset);
-      const std::uint16_t signed_by = put_signatures(answer, place, signatures, type);
-      if (answer_at + answer.size() > kLargestSignedAnswer) {
-        answer.resize(before);
+      const std::size_t before = glue.size();
+      const std::uint16_t records = put_rrset(glue, place, *rrset);
+      const std::uint16_t signed_by = put_signatures(glue, place, signatures, type);
+      if (glue.size() > room) {
+        glue.resize(before);
         return false;
       }
       parts.signed_glue_count =
@@ -284,18 +288,40 @@ bool put_signed_glue(Bytes& answer, std::size_t answer_at, const AddressSource& 
   return true;
 }
 
-// After the RRset was encoded, which is where the pointers of the addresses lead.
+// Where the records of the RRSIGs stand in a block.
+struct SignatureOctets {
+  std::size_t at = 0, size = 0;
+};
+
+// Finds the signatures that cover this type: side by side, since RDATA is in canonical order.
+void find_signatures(BytesView block, const SignatureOctets& all, wire::RRType type, Parts& parts) {
+  for (std::size_t at = all.at; at < all.at + all.size;) {
+    const std::uint8_t* const record = block.data() + at;
+    const std::size_t size = RRsetView::kRdataAt + load_u16(record + RRsetView::kRdlengthAt);
+    if (size >= RRsetView::kRdataAt + 2 && parts.signature_count < 255 &&
+        static_cast<wire::RRType>(load_u16(record + RRsetView::kRdataAt)) == type) {
+      if (parts.signature_count++ == 0) parts.signatures_at = at;
+      parts.signatures_size = static_cast<std::uint16_t>(at + size - parts.signatures_at);
+    }
+    at += size;
+  }
+}
+
+// After the RRset was encoded, which is where the pointers of the addresses lead. `octets_at`: where
+// it will stand in the block.
 void prepare_signed_answer(BytesView owner, wire::RRType type, const AddressSource& addresses,
-                           const std::optional<RRsetView>& signatures, Parts& parts) {
-  if (!signatures) return;
+                           BytesView block, const SignatureOctets& signatures,
+                           std::size_t octets_at, Parts& parts) {
+  find_signatures(block, signatures, type, parts);
   const std::size_t answer_at = answer_offset(owner);
-  Bytes& answer = parts.signed_answer;
-  append(answer, parts.octets);
-  const std::uint16_t count = put_signatures(answer, {kQuestionNameOffset, {}}, signatures, type);
-  if (count == 0 || count > 255 || answer_at + answer.size() > kLargestSignedAnswer)
-    return answer.clear();
-  parts.signature_count = static_cast<std::uint8_t>(count);
-  parts.has_all_signed = put_signed_glue(answer, answer_at, addresses, parts);
+  const std::size_t used = answer_at + parts.octets.size() + parts.signatures_size;
+  if (parts.signature_count == 0) return;
+  if (used > kLargestSignedAnswer || octets_at - parts.signatures_at > UINT16_MAX) {
+    parts.signature_count = 0;
+    parts.signatures_size = 0;
+    return;
+  }
+  parts.has_all_signed = put_signed_glue(answer_at, kLargestSignedAnswer - used, addresses, parts);
 }
 
 template <typename Item>
@@ -305,10 +331,10 @@ void append_items(Bytes& out, const Item* items, std::size_t count) {
 
 std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
-// The run of memory of one RRset, behind what is there.
-void append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
-                  const AddressSource& addresses, const std::optional<RRsetView>& signatures,
-                  Parts& parts) {
+// The run of memory of one RRset, behind what is there. Returns where its octets stand.
+SignatureOctets append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
+                             const AddressSource& addresses, const SignatureOctets& signatures,
+                             Parts& parts) {
   std::size_t count = 0, upper_bound = 0;
   for (const BytesView rdata : rrset) {
     upper_bound += RRsetView::kRdataAt + rdata.size();
@@ -317,42 +343,56 @@ void append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
   const bool fits = upper_bound <= wire::kLargestMessage;
   parts.clear();
   if (fits) encode(owner, rrset, parts);
+  const std::size_t octets_at = out.size() + sizeof(ReadyRRset) +
+                                parts.targets.size() * sizeof(ReadyRRset::Target) +
+                                parts.pointers.size() * sizeof(std::uint16_t);
   if (fits) prepare_glue(owner, addresses, parts);
-  if (fits) prepare_signed_answer(owner, rrset.type(), addresses, signatures, parts);
-  if (!fits || parts.pointers.size() != count)
+  if (fits)
+    prepare_signed_answer(owner, rrset.type(), addresses, out, signatures, octets_at, parts);
+  const bool has_plain = !fits || parts.pointers.size() != count;
+  if (has_plain) {
+    append_u32(parts.plain, 0);
     put_rrset(parts.plain, {kQuestionNameOffset, {}}, rrset);
+    store_u32(parts.plain.data(),
+              static_cast<std::uint32_t>(parts.plain.size() - ReadyRRset::kPlainSize));
+  }
 
   parts.place_target_names();
-  const ReadyRRset head{rrset.type(),
-                        static_cast<std::uint16_t>(fits ? count : 0),
-                        static_cast<std::uint16_t>(parts.targets.size()),
-                        static_cast<std::uint16_t>(parts.pointers.size()),
-                        static_cast<std::uint16_t>(parts.octets.size()),
-                        static_cast<std::uint16_t>(parts.glue.size()),
-                        parts.glue_count,
-                        static_cast<std::uint16_t>(parts.signed_answer.size()),
-                        static_cast<std::uint32_t>(parts.plain.size()),
-                        parts.signed_glue_count,
-                        parts.signature_count,
-                        parts.has_glue,
-                        parts.has_all_signed};
+  const bool is_signed = parts.signature_count != 0;
+  const ReadyRRset head{
+      rrset.type(),
+      static_cast<std::uint16_t>(fits ? count : 0),
+      static_cast<std::uint16_t>(parts.targets.size()),
+      static_cast<std::uint16_t>(parts.pointers.size()),
+      static_cast<std::uint16_t>(parts.octets.size()),
+      static_cast<std::uint16_t>(parts.glue.size()),
+      parts.glue_count,
+      static_cast<std::uint16_t>(is_signed ? octets_at - parts.signatures_at : 0),
+      parts.signatures_size,
+      static_cast<std::uint16_t>(parts.signed_glue.size()),
+      parts.signed_glue_count,
+      parts.signature_count,
+      parts.has_glue,
+      parts.has_all_signed,
+      has_plain};
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
   append_items(out, parts.pointers.data(), parts.pointers.size());
   append(out, parts.octets);
   append(out, parts.glue);
-  append(out, parts.signed_answer);
+  append(out, parts.signed_glue);
   append(out, parts.plain);
   append(out, parts.target_names);
+  return {octets_at, parts.octets.size()};
 }
 
 }  // namespace
 
-Bytes make_ready(BytesView owner, const RRsetView& rrset, const AddressSource& addresses,
-                 const std::optional<RRsetView>& signatures) {
+Bytes make_ready(BytesView owner, const RRsetView& rrset) {
   Bytes out;
   Parts parts;
-  append_ready(out, owner, rrset, addresses, signatures, parts);
+  const auto no_addresses = [](BytesView, std::uint64_t, wire::RRType) { return std::nullopt; };
+  append_ready(out, owner, rrset, no_addresses, {}, parts);
   return out;
 }
 
@@ -367,18 +407,24 @@ BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRsetView> rrse
   const bool has_given_name = !std::ranges::equal(folded.wire(), owner);
   const ReadyBlock::Head head{static_cast<std::uint16_t>(rrsets.size()),
                               static_cast<std::uint8_t>(folded.size()), has_given_name};
-  const auto signatures = find_in(rrsets, wire::RRType::rrsig);
   block_.clear();
   append_items(block_, &head, 1);
   block_.resize(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place));
   append(block_, folded.wire());
   if (has_given_name) append(block_, owner);
-  for (std::size_t i = 0; i < rrsets.size(); ++i) {
+  SignatureOctets signatures;
+  const auto put = [&](std::size_t index) {
     block_.resize(aligned(block_.size()));
-    const ReadyBlock::Place place{rrsets[i].type(), 0, static_cast<std::uint32_t>(block_.size())};
-    std::memcpy(block_.data() + sizeof head + i * sizeof place, &place, sizeof place);
-    append_ready(block_, owner, rrsets[i], addresses, signatures, *parts_);
-  }
+    const RRsetView& rrset = rrsets[index];
+    const ReadyBlock::Place place{rrset.type(), 0, static_cast<std::uint32_t>(block_.size())};
+    std::memcpy(block_.data() + sizeof head + index * sizeof place, &place, sizeof place);
+    return append_ready(block_, owner, rrset, addresses, signatures, *parts_);
+  };
+  const auto rrsigs = std::ranges::find(rrsets, wire::RRType::rrsig, &RRsetView::type);
+  const auto rrsigs_at = static_cast<std::size_t>(rrsigs - rrsets.begin());
+  if (rrsigs != rrsets.end()) signatures = put(rrsigs_at);
+  for (std::size_t i = 0; i < rrsets.size(); ++i)
+    if (i != rrsigs_at) put(i);
   return block_;
 }
 

@@ -19,7 +19,7 @@ constexpr std::size_t kQuestionNameOffset = 12;
 // It is the head of a run of memory that lies in one piece, so that an answer costs few cache
 // misses; it only ever stands inside a ReadyBlock (or a buffer of make_ready) and is not copied:
 //
-//   ReadyRRset | targets … | pointers … | octets … | glue … | signed answer … | plain … |
+//   ReadyRRset | targets … | pointers … | octets … | glue … | signed glue … | plain … |
 //   target names …
 //
 // `octets` is, for each record:   C0 0C | TYPE | CLASS IN | TTL | RDLENGTH | RDATA
@@ -30,13 +30,14 @@ constexpr std::size_t kQuestionNameOffset = 12;
 //
 // `glue` is the address records of the targets, for the additional section of the one message in
 // which the RRset follows the question for its owner's name: octets and glue in one piece are the
-// whole of that answer. It is there unless such an answer would be larger than a datagram. The
-// signed answer is the same for those who set DO: the RRset, its signatures, and of the addresses
-// with theirs as many as fit. It is there where the RRset is signed and fits with its signatures.
+// whole of that answer. It is there unless such an answer would be larger than a datagram. For
+// those who set DO the answer is `octets`, the RRset's signatures, which stand among the `octets` of
+// its block's RRSIGs, and `signed glue`: of the addresses with their signatures as many as fit. It is
+// there where the RRset is signed and fits with its signatures.
 //
-// `plain` is the records once more with nothing compressed in their RDATA, where something is in
-// `octets`, or where the RRset is too large for any message and `octets` is empty. So the zone holds
-// its records here, and nowhere else.
+// `plain` is the records once more, behind their size (32 bits), with nothing compressed in their
+// RDATA: where something is in `octets`, or where the RRset is too large for any message and
+// `octets` is empty. So the zone holds its records here, and nowhere else.
 //
 // `target names` are those that do not stand in `octets` already, whole and in lower case.
 struct ReadyRRset {
@@ -48,20 +49,24 @@ struct ReadyRRset {
     std::uint16_t name_size;
   };
 
+  static constexpr std::size_t kPlainSize = 4;  // octets of the size of `plain`
+
   wire::RRType type;
   std::uint16_t record_count;  // 0: too large for any message
   std::uint16_t target_count;
   std::uint16_t pointer_count;
   std::uint16_t octets_size;
   std::uint16_t glue_size;
-  std::uint16_t glue_count;   // of records
-  std::uint16_t signed_size;  // 0: there is no signed answer
-  std::uint32_t plain_size;   // 0: `octets` are plain
+  std::uint16_t glue_count;         // of records
+  std::uint16_t signatures_before;  // they begin so many octets before `octets`
+  std::uint16_t signatures_size;
+  std::uint16_t signed_glue_size;
   std::uint16_t signed_glue_count;
-  std::uint8_t signature_count;  // of the RRset, in the signed answer
+  std::uint8_t signature_count;  // 0: there is no signed answer
   bool has_glue : 1;             // false: it is not prepared
   // False: there is no room in a datagram for all addresses and signatures.
   bool has_all_signed : 1;
+  bool has_plain : 1;  // false: `octets` are plain
 
   std::span<const Target> targets() const {
     return {reinterpret_cast<const Target*>(this + 1), target_count};
@@ -77,13 +82,16 @@ struct ReadyRRset {
   BytesView whole_answer() const {
     return {octets().data(), std::size_t{octets_size} + glue_size};
   }
-  BytesView signed_answer() const {
-    return {octets().data() + octets_size + glue_size, signed_size};
+  // What follows the octets in a signed answer.
+  BytesView signatures() const { return {octets().data() - signatures_before, signatures_size}; }
+  BytesView signed_glue() const {
+    return {octets().data() + octets_size + glue_size, signed_glue_size};
   }
   // The records themselves.
   RRsetView records() const {
-    const std::uint8_t* const plain = octets().data() + octets_size + glue_size + signed_size;
-    return {type, plain_size != 0 ? BytesView(plain, plain_size) : octets()};
+    if (!has_plain) return {type, octets()};
+    const std::uint8_t* const plain = octets().data() + octets_size + glue_size + signed_glue_size;
+    return {type, BytesView(plain + kPlainSize, load_u32(plain))};
   }
   BytesView target_name(const Target& target) const {
     return {octets().data() + target.name_at, target.name_size};
@@ -95,17 +103,15 @@ static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 16);
 using AddressSource = std::function<std::optional<RRsetView>(BytesView folded, std::uint64_t hash,
                                                              wire::RRType type)>;
 
-// The run of memory of one RRset; a ReadyRRset stands at its front. `signatures`: the RRSIGs at the
-// owner, if there are any.
-Bytes make_ready(BytesView owner, const RRsetView& rrset, const AddressSource& addresses,
-                 const std::optional<RRsetView>& signatures);
+// The run of memory of one RRset without signatures or addresses; a ReadyRRset stands at its front.
+Bytes make_ready(BytesView owner, const RRsetView& rrset);
 
 // All that look-ups need of one name, in one piece of memory:
 //
 //   RRset count | name size | index: type, offset … | folded name | name | ReadyRRset … | …
 //
 // The name with the letters that it was given stands there only where it differs from the folded
-// one. A view; the memory is aligned to 8 octets and outlives it.
+// one. The RRSIGs come first, since other RRsets' signatures are found there. A view; the memory is aligned to 8 octets and outlives it.
 class ReadyBlock {
  public:
   explicit ReadyBlock(const std::uint8_t* start) : start_(start) {}
@@ -133,10 +139,12 @@ class ReadyBlock {
     if (!found) return;
     prefetch_lines(reinterpret_cast<const std::uint8_t*>(found), kPrefetchedLines * kLine);
   }
-  // And then the signed answer, whose place is known only now.
+  // And then the rest of the signed answer, whose place is known only now.
   void prefetch_signed(wire::RRType type) const {
     const ReadyRRset* found = find(type);
-    if (found) prefetch_lines(found->signed_answer().data(), found->signed_size);
+    if (!found) return;
+    prefetch_lines(found->signatures().data(), found->signatures_size);
+    prefetch_lines(found->signed_glue().data(), found->signed_glue_size);
   }
 
   const ReadyRRset* find(wire::RRType type) const {

@@ -223,8 +223,7 @@ Result<void> ZoneVersion::settle() {
   settle_denial();
   negative_soa_rrset_ = *soa;
   negative_soa_rrset_.ttl = std::min(soa->ttl, parsed.minimum);
-  const auto no_addresses = [](BytesView, std::uint64_t, RRType) { return std::nullopt; };
-  negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_, no_addresses, std::nullopt);
+  negative_soa_ = make_ready(apex_.wire(), negative_soa_rrset_);
   return {};
 }
 

@@ -166,8 +166,8 @@ TEST(ZoneVersion, NormalizesWhatItTakes) {
 // A version made anew from the records of another.
 Version made_anew(const ZoneVersion& version) {
   std::vector<OwnedRRset> records;
-  version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
-    records.push_back({owner, rrset});
+  version.for_each([&](const Name& owner, const RRsetView& view) {
+    records.push_back({owner, view.copy()});
   });
   return ZoneVersion::create(version.apex(), std::move(records)).value();
 }
@@ -227,7 +227,8 @@ std::map<std::pair<std::string, RRType>, Bytes> prepared(const ZoneVersion& vers
   version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
     const ReadyRRset* ready = version.node(owner)->ready(rrset.type);
     Bytes& octets = all[{owner.to_text(), rrset.type}] = to_bytes(ready->whole_answer());
-    append(octets, ready->signed_answer());
+    append(octets, ready->signatures());
+    append(octets, ready->signed_glue());
   });
   return all;
 }
