@@ -121,7 +121,7 @@ void put_hashed_changes(const HashedChanges& found, TouchedTypes& touched, Signe
   // Of a neighbour nothing but what follows it is another.
   std::set<wire::Name> neighbours;
   for (const wire::Name& owner : found.moved)
-    if (const wire::Name* previous = found.chain.previous(owner)) neighbours.insert(*previous);
+    if (const auto previous = found.chain.previous(owner)) neighbours.insert(*previous);
   for (const wire::Name& owner : neighbours) {
     if (found.renewed.contains(owner)) continue;
     RRset nsec3 = *next.find(owner, RRType::nsec3);
@@ -146,7 +146,7 @@ void keep_nsecs(const ZoneVersion& base, TouchedTypes& touched, SignerChanges& c
     if (!is_in) changes.put(owner, RRType::nsec, std::nullopt);
   }
   for (const wire::Name& name : moved)
-    if (const wire::Name* previous = chain.previous(name)) renewed.insert(*previous);
+    if (const auto previous = chain.previous(name)) renewed.insert(*previous);
   for (const wire::Name& owner : renewed) put_nsec(owner, chain, touched, changes);
 }
 
@@ -161,7 +161,7 @@ void drop_nsecs(const ZoneVersion& base, TouchedTypes& touched, SignerChanges& c
   }
   std::set<wire::Name> neighbours;
   for (const wire::Name& owner : removed)
-    if (const wire::Name* previous = chain.previous(owner)) neighbours.insert(*previous);
+    if (const auto previous = chain.previous(owner)) neighbours.insert(*previous);
   for (const wire::Name& owner : neighbours) put_nsec(owner, chain, touched, changes);
 }
 

@@ -29,6 +29,10 @@ bool is_occluded(const ZoneVersion& version, const wire::Name& owner) {
   return version.find(version.apex(), RRType::dname).has_value();
 }
 
+std::optional<wire::Name> name_of(BytesView wire) {
+  return wire.empty() ? std::nullopt : std::optional(wire::Name::from_wire(wire).value());
+}
+
 }  // namespace
 
 Authority authority_over(const ZoneVersion& version, const wire::Name& owner) {
@@ -37,41 +41,39 @@ Authority authority_over(const ZoneVersion& version, const wire::Name& owner) {
   return owner != version.apex() && node->ready(RRType::ns) ? Authority::cut : Authority::full;
 }
 
-const wire::Name& NsecChain::next(const wire::Name& name) const {
-  const auto passable = [&](const wire::Name* candidate) {
-    return candidate && !removed_.contains(*candidate);
-  };
-  const auto first_present = [&](const wire::Name* candidate) {
-    while (candidate && !passable(candidate))
-      candidate = present_.after(OrderKey(FoldedName(*candidate)));
+wire::Name NsecChain::next(const wire::Name& name) const {
+  const auto first_present = [&](BytesView found) {
+    auto candidate = name_of(found);
+    while (candidate && removed_.contains(*candidate))
+      candidate = name_of(present_.after(OrderKey(FoldedName(*candidate))));
     return candidate;
   };
-  const wire::Name* present = first_present(present_.after(OrderKey(FoldedName(name))));
+  auto present = first_present(present_.after(OrderKey(FoldedName(name))));
   const auto added = added_.upper_bound(name);
   if (added != added_.end() && (!present || *added < *present)) return *added;
-  if (present) return *present;
+  if (present) return *std::move(present);
   // Round the end.
   present = first_present(present_.first());
   if (!added_.empty() && (!present || *added_.begin() < *present)) return *added_.begin();
   BASE_ASSERT(present);
-  return *present;
+  return *std::move(present);
 }
 
-const wire::Name* NsecChain::previous(const wire::Name& name) const {
-  const auto last_present = [&](const wire::Name* candidate) {
+std::optional<wire::Name> NsecChain::previous(const wire::Name& name) const {
+  const auto last_present = [&](BytesView found) {
+    auto candidate = name_of(found);
     while (candidate && removed_.contains(*candidate))
-      candidate = present_.before(OrderKey(FoldedName(*candidate)));
+      candidate = name_of(present_.before(OrderKey(FoldedName(*candidate))));
     return candidate;
   };
-  const wire::Name* present = last_present(present_.before(OrderKey(FoldedName(name))));
+  auto present = last_present(present_.before(OrderKey(FoldedName(name))));
   const auto above = added_.lower_bound(name);
-  const wire::Name* added = above == added_.begin() ? nullptr : &*std::prev(above);
-  if (added && (!present || *present < *added)) return added;
+  if (above != added_.begin() && (!present || *present < *std::prev(above)))
+    return *std::prev(above);
   if (present) return present;
   // Round the beginning.
   present = last_present(present_.last());
-  added = added_.empty() ? nullptr : &*added_.rbegin();
-  if (added && (!present || *present < *added)) return added;
+  if (!added_.empty() && (!present || *present < *added_.rbegin())) return *added_.rbegin();
   return present;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 
 #include "authority/zone/name_order.h"
@@ -23,9 +24,9 @@ class NsecChain {
   void remove(const wire::Name& name) { removed_.insert(name); }
 
   // What follows a name on the ring, which is not empty.
-  const wire::Name& next(const wire::Name& name) const;
-  // What is before it; nullptr where nothing is left on the ring.
-  const wire::Name* previous(const wire::Name& name) const;
+  wire::Name next(const wire::Name& name) const;
+  // What is before it; nothing where nothing is left on the ring.
+  std::optional<wire::Name> previous(const wire::Name& name) const;
 
  private:
   const NameOrder& present_;

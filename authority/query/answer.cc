@@ -159,10 +159,15 @@ class ZoneAnswer {
            put_signatures(Section::authority, node, RRType::nsec, nsec->ttl(), owner);
   }
 
+  // Of a name in wire format; nullptr for none.
+  const ZoneNode* node_of(BytesView name) const {
+    FoldedName folded;
+    return !name.empty() && folded.read(name) ? version_.node(folded.wire()) : nullptr;
+  }
+
   // The NSEC that shows that there is no such name.
   bool deny(const FoldedName& name) {
-    const wire::Name* owner = version_.nsec_owners().at_or_before(OrderKey(name));
-    const ZoneNode* node = owner ? version_.node(*owner) : nullptr;
+    const ZoneNode* node = node_of(version_.nsec_owners().at_or_before(OrderKey(name)));
     return !node || put_nsec(*node);
   }
 
@@ -196,9 +201,9 @@ class ZoneAnswer {
     FoldedName hashed;
     if (!hashed.join(label, version_.folded_apex().wire())) return {nullptr, false};
     const NameOrder& owners = version_.nsec3_owners();
-    const wire::Name* owner = owners.at_or_before(OrderKey(hashed));
-    if (!owner) owner = owners.last();  // the ring's last covers what comes before its first
-    const ZoneNode* node = version_.node(*owner);
+    BytesView owner = owners.at_or_before(OrderKey(hashed));
+    if (owner.empty()) owner = owners.last();  // the ring's last covers what comes before its first
+    const ZoneNode* node = node_of(owner);
     return {node, node && std::ranges::equal(node->folded_owner(), hashed.wire())};
   }
 
@@ -270,7 +275,7 @@ class ZoneAnswer {
     const bool as_prepared = last_is_as_prepared_;
     for (const ReadyRRset::Target& target : ready.targets()) {
       const BytesView target_name = ready.target_name(target);
-      const ZoneNode* node = version_.node(target_name, target.hash);
+      const ZoneNode* node = version_.node(target_name);
       if (!node) continue;
       const bool in_rdata = as_prepared && target.rdata_name_at != 0;
       const OwnerPlace owner{in_rdata ? rrset_at + target.rdata_name_at : 0, false, target_name};

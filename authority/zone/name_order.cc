@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <compare>
+#include <cstring>
+#include <new>
 #include <utility>
 
 namespace mutua::authority {
@@ -26,28 +28,50 @@ OrderKey::OrderKey(const FoldedName& name) {
   }
 }
 
+// One piece of memory:   Node | name | key
 struct NameOrder::Node {
-  struct Content {
-    wire::Name name;
-    Bytes key;
-    std::uint64_t priority;
-  };
-
-  explicit Node(const wire::Name& name) {
+  static Node* create(const wire::Name& name) {
     const FoldedName folded(name);
     const OrderKey key(folded);
-    content = std::make_shared<const Content>(
-        Content{name, to_bytes(key.octets()), name_hash(folded.wire())});
+    Node* const node = create(name.wire().size(), key.octets().size());
+    node->priority = name_hash(folded.wire());
+    std::memcpy(node->octets(), name.wire().data(), node->name_size);
+    std::memcpy(node->octets() + node->name_size, key.octets().data(), node->key_size);
+    return node;
   }
-  Node(const Node& other) : content(other.content), left(other.left), right(other.right) {}
+  static Node* copy(const Node& other) {
+    Node* const node = create(other.name_size, other.key_size);
+    node->priority = other.priority;
+    node->left = other.left;
+    node->right = other.right;
+    std::memcpy(node->octets(), other.octets(), std::size_t{other.name_size} + other.key_size);
+    return node;
+  }
+  static void destroy(Node* node) {
+    node->~Node();
+    ::operator delete(node);
+  }
 
-  BytesView key() const { return content->key; }
-  bool is_above(const Node& other) const { return content->priority > other.content->priority; }
+  BytesView name() const { return {octets(), name_size}; }
+  BytesView key() const { return {octets() + name_size, key_size}; }
+  bool is_above(const Node& other) const { return priority > other.priority; }
 
   std::atomic<std::uint32_t> references{1};
-  std::shared_ptr<const Content> content;
+  const std::uint16_t name_size, key_size;
+  std::uint64_t priority = 0;
   Node* left = nullptr;
   Node* right = nullptr;
+
+ private:
+  Node(std::size_t name, std::size_t key)
+      : name_size(static_cast<std::uint16_t>(name)), key_size(static_cast<std::uint16_t>(key)) {}
+  ~Node() = default;
+
+  static Node* create(std::size_t name, std::size_t key) {
+    return new (::operator new(sizeof(Node) + name + key)) Node(name, key);
+  }
+  std::uint8_t* octets() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  const std::uint8_t* octets() const { return reinterpret_cast<const std::uint8_t*>(this + 1); }
 };
 
 struct NameOrder::Split {
@@ -72,13 +96,13 @@ void NameOrder::drop(Node* node) {
   if (!node || node->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   drop(node->left);
   drop(node->right);
-  delete node;
+  Node::destroy(node);
 }
 
 // The node, unless others hold it too: then a copy of our own, in exchange for our reference.
 NameOrder::Node* NameOrder::own(Node* node) {
   if (node->references.load(std::memory_order_acquire) == 1) return node;
-  auto* copy = new Node(*node);
+  Node* const copy = Node::copy(*node);
   hold(copy->left);
   hold(copy->right);
   drop(node);
@@ -140,58 +164,63 @@ NameOrder::Node* NameOrder::erase_from(Node* node, BytesView key) {
 }
 
 bool NameOrder::contains(const wire::Name& name) const {
-  const wire::Name* found = at_or_before(OrderKey(FoldedName(name)));
-  return found && *found == name;
+  const OrderKey key{FoldedName(name)};
+  for (const Node* node = root_; node;) {
+    const auto order = compare(key.octets(), node->key());
+    if (order == 0) return true;
+    node = order < 0 ? node->left : node->right;
+  }
+  return false;
 }
 
 void NameOrder::insert(const wire::Name& name) {
-  if (!contains(name)) root_ = insert_into(root_, new Node(name));
+  if (!contains(name)) root_ = insert_into(root_, Node::create(name));
 }
 
 void NameOrder::erase(const wire::Name& name) {
   if (contains(name)) root_ = erase_from(root_, OrderKey(FoldedName(name)).octets());
 }
 
-const wire::Name* NameOrder::at_or_before(const OrderKey& key) const {
+BytesView NameOrder::at_or_before(const OrderKey& key) const {
   const Node* best = nullptr;
   for (const Node* node = root_; node;) {
     const bool fits = compare(node->key(), key.octets()) <= 0;
     if (fits) best = node;
     node = fits ? node->right : node->left;
   }
-  return best ? &best->content->name : nullptr;
+  return best ? best->name() : BytesView();
 }
 
-const wire::Name* NameOrder::before(const OrderKey& key) const {
+BytesView NameOrder::before(const OrderKey& key) const {
   const Node* best = nullptr;
   for (const Node* node = root_; node;) {
     const bool fits = compare(node->key(), key.octets()) < 0;
     if (fits) best = node;
     node = fits ? node->right : node->left;
   }
-  return best ? &best->content->name : nullptr;
+  return best ? best->name() : BytesView();
 }
 
-const wire::Name* NameOrder::after(const OrderKey& key) const {
+BytesView NameOrder::after(const OrderKey& key) const {
   const Node* best = nullptr;
   for (const Node* node = root_; node;) {
     const bool fits = compare(node->key(), key.octets()) > 0;
     if (fits) best = node;
     node = fits ? node->left : node->right;
   }
-  return best ? &best->content->name : nullptr;
+  return best ? best->name() : BytesView();
 }
 
-const wire::Name* NameOrder::first() const {
+BytesView NameOrder::first() const {
   const Node* node = root_;
   while (node && node->left) node = node->left;
-  return node ? &node->content->name : nullptr;
+  return node ? node->name() : BytesView();
 }
 
-const wire::Name* NameOrder::last() const {
+BytesView NameOrder::last() const {
   const Node* node = root_;
   while (node && node->right) node = node->right;
-  return node ? &node->content->name : nullptr;
+  return node ? node->name() : BytesView();
 }
 
 }  // namespace mutua::authority

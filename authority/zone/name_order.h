@@ -42,13 +42,14 @@ class NameOrder {
   void insert(const wire::Name& name);  // if it is not there
   void erase(const wire::Name& name);   // if it is there
 
-  // The last name that does not come after the key, the first that comes after it; nullptr where
-  // there is none. Without allocation; lives as long as the set.
-  const wire::Name* at_or_before(const OrderKey& key) const;
-  const wire::Name* after(const OrderKey& key) const;
-  const wire::Name* before(const OrderKey& key) const;
-  const wire::Name* first() const;
-  const wire::Name* last() const;
+  // The last name that does not come after the key, the first that comes after it: in wire format,
+  // with the letters that it was given; empty where there is none. Without allocation; lives as long
+  // as the set.
+  BytesView at_or_before(const OrderKey& key) const;
+  BytesView after(const OrderKey& key) const;
+  BytesView before(const OrderKey& key) const;
+  BytesView first() const;
+  BytesView last() const;
 
  private:
   struct Split;

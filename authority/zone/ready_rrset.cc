@@ -50,6 +50,7 @@ std::size_t end_of_name(BytesView octets, std::size_t at) {
 // The parts of a ReadyRRset, before they are put into one piece.
 struct ReadyBlockMaker::Parts {
   std::vector<ReadyRRset::Target> targets;
+  std::vector<std::uint64_t> target_hashes;
   std::vector<std::uint16_t> pointers;
   Bytes octets, glue, plain, target_names;
   std::uint16_t glue_count = 0;
@@ -80,6 +81,7 @@ struct ReadyBlockMaker::Parts {
   // Forgets what there is and keeps the memory.
   void clear() {
     targets.clear();
+    target_hashes.clear();
     pointers.clear();
     for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_glue}) octets_of->clear();
     glue_count = signed_glue_count = signatures_size = 0;
@@ -164,10 +166,11 @@ std::uint16_t rdata_name_offset(wire::RRType type, std::size_t record_end, std::
 }
 
 bool has_target(const Parts& parts, std::uint64_t hash, BytesView folded) {
-  return std::ranges::any_of(parts.targets, [&](const ReadyRRset::Target& target) {
-    return target.hash == hash && target.name_size == folded.size() &&
-           std::ranges::equal(folded, parts.target_name(target));
-  });
+  for (std::size_t i = 0; i < parts.targets.size(); ++i)
+    if (parts.target_hashes[i] == hash &&
+        std::ranges::equal(folded, parts.target_name(parts.targets[i])))
+      return true;
+  return false;
 }
 
 void encode(BytesView owner, const RRsetView& rrset, Parts& parts) {
@@ -188,8 +191,9 @@ void encode(BytesView owner, const RRsetView& rrset, Parts& parts) {
         std::ranges::equal(folded.wire(), BytesView(parts.octets).subspan(rdata_name_at));
     const std::size_t name_at =
         stands_there ? rdata_name_at : Parts::kOutside | parts.target_names.size();
-    parts.targets.push_back({hash, static_cast<std::uint32_t>(name_at), rdata_name_at,
+    parts.targets.push_back({static_cast<std::uint32_t>(name_at), rdata_name_at,
                              static_cast<std::uint16_t>(folded.size())});
+    parts.target_hashes.push_back(hash);
     if (!stands_there) append(parts.target_names, folded.wire());
   }
 }
@@ -248,10 +252,10 @@ Place place_of(const ReadyRRset::Target& target, const Parts& parts, std::size_t
 
 void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts) {
   const std::size_t answer_at = answer_offset(owner);
-  for (const ReadyRRset::Target& target : parts.targets) {
-    const Place place = place_of(target, parts, answer_at);
+  for (std::size_t i = 0; i < parts.targets.size(); ++i) {
+    const Place place = place_of(parts.targets[i], parts, answer_at);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
-      if (const auto rrset = addresses(place.name, target.hash, type))
+      if (const auto rrset = addresses(place.name, parts.target_hashes[i], type))
         parts.glue_count =
             static_cast<std::uint16_t>(parts.glue_count + put_rrset(parts.glue, place, *rrset));
       if (answer_at + parts.octets.size() + parts.glue.size() <= kLargestWholeAnswer) continue;
@@ -268,11 +272,11 @@ void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts)
 bool put_signed_glue(std::size_t answer_at, std::size_t room, const AddressSource& addresses,
                      Parts& parts) {
   Bytes& glue = parts.signed_glue;
-  for (const ReadyRRset::Target& target : parts.targets) {
-    const Place place = place_of(target, parts, answer_at);
-    const auto signatures = addresses(place.name, target.hash, wire::RRType::rrsig);
+  for (std::size_t i = 0; i < parts.targets.size(); ++i) {
+    const Place place = place_of(parts.targets[i], parts, answer_at);
+    const auto signatures = addresses(place.name, parts.target_hashes[i], wire::RRType::rrsig);
     for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
-      const auto rrset = addresses(place.name, target.hash, type);
+      const auto rrset = addresses(place.name, parts.target_hashes[i], type);
       if (!rrset) continue;
       const std::size_t before = glue.size();
       const std::uint16_t records = put_rrset(glue, place, *rrset);

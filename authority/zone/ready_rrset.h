@@ -43,7 +43,6 @@ constexpr std::size_t kQuestionNameOffset = 12;
 struct ReadyRRset {
   // A name in the RDATA whose addresses belong into the additional section, each once.
   struct Target {
-    std::uint64_t hash;           // name_hash() of the folded name
     std::uint32_t name_at;        // of the folded name, from the start of `octets`
     std::uint16_t rdata_name_at;  // of the name within `octets`; 0 where it may be compressed there
     std::uint16_t name_size;
@@ -97,7 +96,7 @@ struct ReadyRRset {
     return {octets().data() + target.name_at, target.name_size};
   }
 };
-static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 16);
+static_assert(sizeof(ReadyRRset) == 24 && sizeof(ReadyRRset::Target) == 8);
 
 // The RRset of this type, A, AAAA or RRSIG, at a folded name with this name_hash(), if there is one.
 using AddressSource = std::function<std::optional<RRsetView>(BytesView folded, std::uint64_t hash,

@@ -134,19 +134,19 @@ void ZoneFromRecords::note_referrals(const Entry& entry) {
   for (unsigned i = 0; i < block.size(); ++i) {
     const ReadyRRset& ready = block.at(i);
     for (const ReadyRRset::Target& one : ready.targets())
-      note_referral(entry, ready.target_name(one), one.hash);
+      note_referral(entry, ready.target_name(one));
     if (ready.record_count != 0) continue;
     // Too large for a message, so that nothing is prepared.
     const RRsetView rrset = ready.records();
     for (const wire::Name& name : targets_of({&rrset, 1}, draft_->apex_)) {
       const FoldedName folded(name);
-      note_referral(entry, folded.wire(), name_hash(folded.wire()));
+      note_referral(entry, folded.wire());
     }
   }
 }
 
-void ZoneFromRecords::note_referral(const Entry& entry, BytesView folded, std::uint64_t hash) {
-  auto& owners = target(folded, hash).owners;
+void ZoneFromRecords::note_referral(const Entry& entry, BytesView folded) {
+  auto& owners = target(folded, name_hash(folded)).owners;
   // Several RRsets of one owner may have the same target.
   if (owners.empty() || owners.back() != entry.hash) owners.push_back(entry.hash);
 }

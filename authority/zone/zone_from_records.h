@@ -50,7 +50,7 @@ class ZoneFromRecords {
   Result<void> take(std::vector<OwnedRRset>& rrsets);
   void make_contents();
   void note_referrals(const Entry& entry);
-  void note_referral(const Entry& entry, BytesView folded, std::uint64_t hash);
+  void note_referral(const Entry& entry, BytesView folded);
   Result<void> check(const Entry& entry);
   NameTrie<ZoneNode> make_nodes();
   NameTrie<Referrers> make_referrers();
