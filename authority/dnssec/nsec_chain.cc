@@ -15,8 +15,8 @@ bool is_of_dnssec(RRType type) {
 }
 
 bool has_data(const ZoneNode& node) {
-  return std::ranges::any_of(
-      node.rrsets(), [](const RRsetView& rrset) { return !is_of_dnssec(rrset.type()); });
+  return std::ranges::any_of(node.rrsets(),
+                             [](const RRsetView& rrset) { return !is_of_dnssec(rrset.type()); });
 }
 
 // Below a zone cut or DNAME.

@@ -178,8 +178,7 @@ Signer::Renewal Signer::plan(const wire::Name& owner, const std::set<RRType>& ch
   return renewal;
 }
 
-bool Signer::may_stay(const SignatureFacts& facts, const RRsetView& covered,
-                      WallTime now) const {
+bool Signer::may_stay(const SignatureFacts& facts, const RRsetView& covered, WallTime now) const {
   const auto signers = keys_.signers_of(covered.type());
   return facts.original_ttl == covered.ttl() && facts.expiration - times_.renewal > now &&
          std::ranges::any_of(signers, [&](const ZoneKey* key) {

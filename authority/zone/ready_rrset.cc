@@ -72,8 +72,7 @@ struct ReadyBlockMaker::Parts {
   // Says where the names will stand once the parts are in one piece.
   void place_target_names() {
     const auto before =
-        static_cast<std::uint32_t>(octets.size() + glue.size() +
-                                                   signed_glue.size() + plain.size());
+        static_cast<std::uint32_t>(octets.size() + glue.size() + signed_glue.size() + plain.size());
     for (ReadyRRset::Target& target : targets)
       if ((target.name_at & kOutside) != 0) target.name_at = before + (target.name_at & ~kOutside);
   }
@@ -83,7 +82,8 @@ struct ReadyBlockMaker::Parts {
     targets.clear();
     target_hashes.clear();
     pointers.clear();
-    for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_glue}) octets_of->clear();
+    for (Bytes* octets_of : {&octets, &glue, &plain, &target_names, &signed_glue})
+      octets_of->clear();
     glue_count = signed_glue_count = signatures_size = 0;
     signature_count = 0;
     has_glue = has_all_signed = false;
@@ -363,22 +363,21 @@ SignatureOctets append_ready(Bytes& out, BytesView owner, const RRsetView& rrset
 
   parts.place_target_names();
   const bool is_signed = parts.signature_count != 0;
-  const ReadyRRset head{
-      rrset.type(),
-      static_cast<std::uint16_t>(fits ? count : 0),
-      static_cast<std::uint16_t>(parts.targets.size()),
-      static_cast<std::uint16_t>(parts.pointers.size()),
-      static_cast<std::uint16_t>(parts.octets.size()),
-      static_cast<std::uint16_t>(parts.glue.size()),
-      parts.glue_count,
-      static_cast<std::uint16_t>(is_signed ? octets_at - parts.signatures_at : 0),
-      parts.signatures_size,
-      static_cast<std::uint16_t>(parts.signed_glue.size()),
-      parts.signed_glue_count,
-      parts.signature_count,
-      parts.has_glue,
-      parts.has_all_signed,
-      has_plain};
+  const ReadyRRset head{rrset.type(),
+                        static_cast<std::uint16_t>(fits ? count : 0),
+                        static_cast<std::uint16_t>(parts.targets.size()),
+                        static_cast<std::uint16_t>(parts.pointers.size()),
+                        static_cast<std::uint16_t>(parts.octets.size()),
+                        static_cast<std::uint16_t>(parts.glue.size()),
+                        parts.glue_count,
+                        static_cast<std::uint16_t>(is_signed ? octets_at - parts.signatures_at : 0),
+                        parts.signatures_size,
+                        static_cast<std::uint16_t>(parts.signed_glue.size()),
+                        parts.signed_glue_count,
+                        parts.signature_count,
+                        parts.has_glue,
+                        parts.has_all_signed,
+                        has_plain};
   append_items(out, &head, 1);
   append_items(out, parts.targets.data(), parts.targets.size());
   append_items(out, parts.pointers.data(), parts.pointers.size());

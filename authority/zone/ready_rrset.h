@@ -78,9 +78,7 @@ struct ReadyRRset {
     return {reinterpret_cast<const std::uint8_t*>(pointers().data() + pointer_count), octets_size};
   }
   // Octets and glue: what follows the question in an answer about the owner itself.
-  BytesView whole_answer() const {
-    return {octets().data(), std::size_t{octets_size} + glue_size};
-  }
+  BytesView whole_answer() const { return {octets().data(), std::size_t{octets_size} + glue_size}; }
   // What follows the octets in a signed answer.
   BytesView signatures() const { return {octets().data() - signatures_before, signatures_size}; }
   BytesView signed_glue() const {

@@ -24,9 +24,8 @@ RRset RRsetView::copy() const {
 
 bool RRsetView::operator==(const RRsetView& other) const {
   return type_ == other.type_ && ttl() == other.ttl() &&
-         std::ranges::equal(*this, other, [](BytesView a, BytesView b) {
-           return std::ranges::equal(a, b);
-         });
+         std::ranges::equal(*this, other,
+                            [](BytesView a, BytesView b) { return std::ranges::equal(a, b); });
 }
 
 std::optional<RRsetView> find_in(std::span<const RRsetView> rrsets, wire::RRType type) {

@@ -16,7 +16,8 @@ namespace mutua::authority {
 Result<void> check_company(const wire::Name& owner, std::span<const RRsetView> rrsets);
 
 // Of these RRsets of one name, how many are zone cuts or DNAMEs.
-std::size_t cuts_at(const wire::Name& owner, std::span<const RRsetView> rrsets, const wire::Name& apex);
+std::size_t cuts_at(const wire::Name& owner, std::span<const RRsetView> rrsets,
+                    const wire::Name& apex);
 
 // The names of the zone whose addresses belong into answers from these RRsets, each once.
 std::set<wire::Name> targets_of(std::span<const RRsetView> rrsets, const wire::Name& apex);

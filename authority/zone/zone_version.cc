@@ -98,9 +98,7 @@ class ZoneVersionBuilder {
       if (!targets_before.contains(target)) new_referrers_[target].push_back(hash);
     // Who will refer to it only later in this draft will find its addresses as they are then.
     const bool is_referred_to = new_referrers_.contains(owner) || referrers(FoldedName(owner));
-    const auto moved = [&](RRType type) {
-      return find_in(before, type) != find_in(after, type);
-    };
+    const auto moved = [&](RRType type) { return find_in(before, type) != find_in(after, type); };
     if (is_referred_to && (moved(RRType::a) || moved(RRType::aaaa) || moved(RRType::rrsig)))
       draft_->moved_.insert(owner);
   }
@@ -161,10 +159,9 @@ class ZoneVersionBuilder {
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     const AddressSource source = addresses();
     for (const ZoneNode* found : nodes)
-      draft_->nodes_.put(
-          std::make_unique<const ZoneNode>(NodeContent::Reference(found->given_owner(), found->rrsets(),
-                                                                  source, maker_),
-                                           found->children(), found->hash()));
+      draft_->nodes_.put(std::make_unique<const ZoneNode>(
+          NodeContent::Reference(found->given_owner(), found->rrsets(), source, maker_),
+          found->children(), found->hash()));
     draft_->moved_.clear();
   }
 

@@ -88,7 +88,8 @@ class SignerTest : public testing::Test {
     const auto dnskey =
         wire::parse_key(version.find(name("f"), RRType::dnskey)->rdatas.front()).value();
     const auto key = trust::PublicKey::create(dnskey.algorithm, dnskey.public_key).value();
-    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
+    version.for_each([&](const Name& owner, const RRsetView& view) {
+      const RRset rrset = view.copy();
       if (rrset.type != RRType::rrsig) return;
       for (const Bytes& rdata : rrset.rdatas) {
         const auto covered = static_cast<RRType>(load_u16(rdata.data()));
@@ -137,8 +138,10 @@ class SignerTest : public testing::Test {
   // Following the NSECs from the apex visits every owner once, in order, and comes home.
   static void expect_chain(const ZoneVersion& version) {
     std::size_t owners = 0, visited = 0;
-    version.for_each(
-        [&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); owners += rrset.type == RRType::nsec; });
+    version.for_each([&](const Name&, const RRsetView& view) {
+      const RRset rrset = view.copy();
+      owners += rrset.type == RRType::nsec;
+    });
     Name at = name("f");
     do {
       const auto nsec = version.find(at, RRType::nsec);
@@ -156,8 +159,10 @@ class SignerTest : public testing::Test {
   static void expect_hashed_chain(const ZoneVersion& version) {
     const auto expected = hashed_owners(version);
     std::size_t count = 0;
-    version.for_each(
-        [&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); count += rrset.type == RRType::nsec3; });
+    version.for_each([&](const Name&, const RRsetView& view) {
+      const RRset rrset = view.copy();
+      count += rrset.type == RRType::nsec3;
+    });
     EXPECT_EQ(count, expected.size());
     for (auto at = expected.begin(); at != expected.end(); ++at) {
       const auto next = std::next(at) == expected.end() ? expected.begin() : std::next(at);
@@ -178,7 +183,8 @@ class SignerTest : public testing::Test {
 
   static std::map<Name, Name> hashed_owners(const ZoneVersion& version) {  // and whose they are
     std::map<Name, Name> owners;
-    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
+    version.for_each([&](const Name& owner, const RRsetView& view) {
+      const RRset rrset = view.copy();
       if (rrset.type == RRType::nsec3 || rrset.type == RRType::rrsig) return;
       for (Name at = owner;; at = at.parent()) {
         if (has_nsec3(version, at)) owners.emplace(nsec3_owner(name("f"), at).value(), at);
@@ -192,7 +198,8 @@ class SignerTest : public testing::Test {
   static void expect_rings(const ZoneVersion& version) {
     std::map<Name, Name> nsecs;
     std::map<Name, dnssec::Nsec3Hash> nsec3s;
-    version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
+    version.for_each([&](const Name& owner, const RRsetView& view) {
+      const RRset rrset = view.copy();
       const Bytes& rdata = rrset.rdatas.front();
       std::size_t end = 0;
       if (rrset.type == RRType::nsec && wire::skip_name(rdata, end))
@@ -225,7 +232,10 @@ class SignerTest : public testing::Test {
 
   static std::size_t count(const ZoneVersion& version, RRType type) {
     std::size_t found = 0;
-    version.for_each([&](const Name&, const RRsetView& view) { const RRset rrset = view.copy(); found += rrset.type == type; });
+    version.for_each([&](const Name&, const RRsetView& view) {
+      const RRset rrset = view.copy();
+      found += rrset.type == type;
+    });
     return found;
   }
 
@@ -441,7 +451,8 @@ TEST_F(SignerTest, SignaturesAreRenewedBeforeTheyEndAndNotAllAtOnce) {
   due.insert(due.end(), rest.begin(), rest.end());
   const WallTime later = kNow + hours(24 * 7 + 1);
   const Version renewed = step(version, {}, later, due);
-  renewed->for_each([&](const Name&, const RRsetView& view) { const RRset rrset = view.copy();
+  renewed->for_each([&](const Name&, const RRsetView& view) {
+    const RRset rrset = view.copy();
     if (rrset.type != RRType::rrsig) return;
     for (const Bytes& rdata : rrset.rdatas)
       EXPECT_GT(read_rrsig(rdata, later)->expiration, later + hours(24 * 7));

@@ -71,7 +71,8 @@ class KeyRollTest : public WriterTest {
 
   Said look() {
     Said said{clock_.wall_now(), parent_ds_, {}, {}, {}};
-    zone()->for_each([&](const wire::Name&, const authority::RRsetView& view) { const authority::RRset rrset = view.copy();
+    zone()->for_each([&](const wire::Name&, const authority::RRsetView& view) {
+      const authority::RRset rrset = view.copy();
       for (const Bytes& rdata : rrset.rdatas) {
         if (rrset.type == RRType::dnskey) said.keys.insert(wire::key_tag(rdata));
         if (rrset.type != RRType::rrsig) continue;
@@ -90,8 +91,7 @@ class KeyRollTest : public WriterTest {
   void let_the_parent_follow() {
     Tags wanted;
     const auto found_rrset = zone()->find(name(kZone), RRType::cds);
-    for (const Bytes& rdata : found_rrset->rdatas)
-      wanted.insert(load_u16(rdata.data()));
+    for (const Bytes& rdata : found_rrset->rdatas) wanted.insert(load_u16(rdata.data()));
     if (wanted == parent_ds_) return;
     if (!parent_due_) parent_due_ = clock_.wall_now() + hours(3);
     if (clock_.wall_now() < *parent_due_) return;

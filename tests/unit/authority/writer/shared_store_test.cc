@@ -55,7 +55,8 @@ class SharedStore : public WriterTest {
 
   static std::vector<std::string> lines(const authority::ZoneVersion& version) {
     std::vector<std::string> out;
-    version.for_each([&](const wire::Name& owner, const authority::RRsetView& view) { const authority::RRset rrset = view.copy();
+    version.for_each([&](const wire::Name& owner, const authority::RRsetView& view) {
+      const authority::RRset rrset = view.copy();
       for (const Bytes& rdata : rrset.rdatas)
         out.push_back(owner.to_text() + " " + std::to_string(rrset.ttl) + " " +
                       to_text(rrset.type) + " " + wire::rdata_to_text(rrset.type, rdata));
@@ -232,8 +233,7 @@ TEST_F(SharedStore, BothFollowARollOverAndNeitherUndoesIt) {
     std::set<std::uint16_t> found;
     const auto version = const_cast<authority::Writer&>(writer).catalog().current();
     const auto found_rrset = version->find(name(kZone), RRType::dnskey);
-    for (const Bytes& rdata : found_rrset->rdatas)
-      found.insert(wire::key_tag(rdata));
+    for (const Bytes& rdata : found_rrset->rdatas) found.insert(wire::key_tag(rdata));
     return found;
   };
   EXPECT_EQ(tags(*writer_).size(), 1u);

@@ -205,7 +205,8 @@ TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
   }
   for (const auto& [past, expected] : history) {
     std::map<std::string, std::uint32_t> seen;
-    past->for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
+    past->for_each([&](const Name& owner, const RRsetView& view) {
+      const RRset rrset = view.copy();
       if (rrset.type == RRType::a && owner != name("ns1.fed.test"))
         seen[owner.to_text()] = rrset.rdatas[0][3];
     });
@@ -224,7 +225,8 @@ TEST(ZoneVersion, RandomChangesMatchAPlainMap) {
 // Every prepared octet of the zone, by owner and type.
 std::map<std::pair<std::string, RRType>, Bytes> prepared(const ZoneVersion& version) {
   std::map<std::pair<std::string, RRType>, Bytes> all;
-  version.for_each([&](const Name& owner, const RRsetView& view) { const RRset rrset = view.copy();
+  version.for_each([&](const Name& owner, const RRsetView& view) {
+    const RRset rrset = view.copy();
     const ReadyRRset* ready = version.node(owner)->ready(rrset.type);
     Bytes& octets = all[{owner.to_text(), rrset.type}] = to_bytes(ready->whole_answer());
     append(octets, ready->signatures());
