@@ -1,6 +1,7 @@
 #include "authority/transfer/outgoing_records.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -18,44 +19,34 @@ OutgoingRecord soa_of(const ZoneVersion& version) {
 // The nodes of a version by their places in memory, which is the order in which they were made: that
 // of the zone's file or database, where neighbours have names that are alike. The trie's own order is
 // that of hashes: a miss of the cache for each name here, and another one for each at the secondary
-// that puts it into a tree of names, which makes its transfer slower by a third. Sorted a portion at
-// a time, as far as it is needed, so that nobody waits for the whole.
+// that puts it into a tree of names, which makes its transfer slower by a third. What lies in one
+// portion of memory is put in order when its turn comes, so that nobody waits for the whole.
 class NodesByPlace {
  public:
-  explicit NodesByPlace(const ZoneVersion& version) {
+  explicit NodesByPlace(const ZoneVersion& version) : portions_(kPortions) {
     auto all = version.nodes();
-    while (const ZoneNode* node = all.next()) nodes_.push_back(node);
-    ends_.push_back(nodes_.size());
+    while (const ZoneNode* node = all.next())
+      portions_[reinterpret_cast<std::uintptr_t>(node) / kPortionSize % kPortions].push_back(node);
   }
 
   // nullptr at the end.
   const ZoneNode* next() {
-    if (next_ == sorted_) sort_portion();
-    return next_ == nodes_.size() ? nullptr : nodes_[next_++];
+    while (at_ == portion_.size()) {
+      if (next_portion_ == portions_.size()) return nullptr;
+      portion_ = std::move(portions_[next_portion_++]);
+      std::ranges::sort(portion_, std::less<>());
+      at_ = 0;
+    }
+    return portion_[at_++];
   }
 
  private:
-  static constexpr std::size_t kPortion = 1024;
+  static constexpr std::uintptr_t kPortionSize = 64 * 1024;  // octets of memory
+  static constexpr std::size_t kPortions = 4096;  // beyond their 256 MiB they are used again
 
-  // Whatever stands before one of `ends_` comes before whatever stands behind it.
-  void sort_portion() {
-    if (sorted_ == nodes_.size()) return;
-    const auto at = [&](std::size_t place) {
-      return nodes_.begin() + static_cast<std::ptrdiff_t>(place);
-    };
-    while (ends_.back() - sorted_ > kPortion) {
-      const std::size_t middle = sorted_ + (ends_.back() - sorted_) / 2;
-      std::nth_element(at(sorted_), at(middle), at(ends_.back()), std::less<>());
-      ends_.push_back(middle);
-    }
-    std::sort(at(sorted_), at(ends_.back()), std::less<>());
-    sorted_ = ends_.back();
-    ends_.pop_back();
-  }
-
-  std::vector<const ZoneNode*> nodes_;
-  std::vector<std::size_t> ends_;  // the nearest last
-  std::size_t next_ = 0, sorted_ = 0;
+  std::vector<std::vector<const ZoneNode*>> portions_;
+  std::vector<const ZoneNode*> portion_;
+  std::size_t next_portion_ = 0, at_ = 0;
 };
 
 class WholeZone final : public OutgoingRecords {
