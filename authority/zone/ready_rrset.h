@@ -108,7 +108,8 @@ Bytes make_ready(BytesView owner, const RRsetView& rrset);
 //   RRset count | name size | index: type, offset … | folded name | name | ReadyRRset … | …
 //
 // The name with the letters that it was given stands there only where it differs from the folded
-// one. The RRSIGs come first, since other RRsets' signatures are found there. A view; the memory is aligned to 8 octets and outlives it.
+// one. The RRSIGs come first, since other RRsets' signatures are found there. A view; the memory is
+// aligned to 8 octets and outlives it.
 class ReadyBlock {
  public:
   explicit ReadyBlock(const std::uint8_t* start) : start_(start) {}
