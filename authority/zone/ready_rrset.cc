@@ -292,13 +292,13 @@ bool put_signed_glue(std::size_t answer_at, std::size_t room, const AddressSourc
   return true;
 }
 
-// Where the records of the RRSIGs stand in a block.
-struct SignatureOctets {
+// Where the records of an RRset stand in a block.
+struct OctetsPlace {
   std::size_t at = 0, size = 0;
 };
 
 // Finds the signatures that cover this type: side by side, since RDATA is in canonical order.
-void find_signatures(BytesView block, const SignatureOctets& all, wire::RRType type, Parts& parts) {
+void find_signatures(BytesView block, const OctetsPlace& all, wire::RRType type, Parts& parts) {
   for (std::size_t at = all.at; at < all.at + all.size;) {
     const std::uint8_t* const record = block.data() + at;
     const std::size_t size = RRsetView::kRdataAt + load_u16(record + RRsetView::kRdlengthAt);
@@ -314,8 +314,8 @@ void find_signatures(BytesView block, const SignatureOctets& all, wire::RRType t
 // After the RRset was encoded, which is where the pointers of the addresses lead. `octets_at`: where
 // it will stand in the block.
 void prepare_signed_answer(BytesView owner, wire::RRType type, const AddressSource& addresses,
-                           BytesView block, const SignatureOctets& signatures,
-                           std::size_t octets_at, Parts& parts) {
+                           BytesView block, const OctetsPlace& signatures, std::size_t octets_at,
+                           Parts& parts) {
   find_signatures(block, signatures, type, parts);
   const std::size_t answer_at = answer_offset(owner);
   const std::size_t used = answer_at + parts.octets.size() + parts.signatures_size;
@@ -336,9 +336,9 @@ void append_items(Bytes& out, const Item* items, std::size_t count) {
 std::size_t aligned(std::size_t size) { return (size + 7) & ~std::size_t{7}; }
 
 // The run of memory of one RRset, behind what is there. Returns where its octets stand.
-SignatureOctets append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
-                             const AddressSource& addresses, const SignatureOctets& signatures,
-                             Parts& parts) {
+OctetsPlace append_ready(Bytes& out, BytesView owner, const RRsetView& rrset,
+                         const AddressSource& addresses, const OctetsPlace& signatures,
+                         Parts& parts) {
   std::size_t count = 0, upper_bound = 0;
   for (const BytesView rdata : rrset) {
     upper_bound += RRsetView::kRdataAt + rdata.size();
@@ -415,13 +415,18 @@ BytesView ReadyBlockMaker::make(BytesView owner, std::span<const RRsetView> rrse
   block_.resize(sizeof head + rrsets.size() * sizeof(ReadyBlock::Place));
   append(block_, folded.wire());
   if (has_given_name) append(block_, owner);
-  SignatureOctets signatures;
+  OctetsPlace signatures;
   const auto put = [&](std::size_t index) {
     block_.resize(aligned(block_.size()));
     const RRsetView& rrset = rrsets[index];
-    const ReadyBlock::Place place{rrset.type(), 0, static_cast<std::uint32_t>(block_.size())};
+    const std::size_t start = block_.size();
+    const OctetsPlace octets = append_ready(block_, owner, rrset, addresses, signatures, *parts_);
+    const std::size_t answer_size = octets.at + octets.size + parts_->glue.size() - start;
+    const ReadyBlock::Place place{
+        rrset.type(), static_cast<std::uint16_t>(std::min(answer_size, kLargestWholeAnswer)),
+        static_cast<std::uint32_t>(start)};
     std::memcpy(block_.data() + sizeof head + index * sizeof place, &place, sizeof place);
-    return append_ready(block_, owner, rrset, addresses, signatures, *parts_);
+    return octets;
   };
   const auto rrsigs = std::ranges::find(rrsets, wire::RRType::rrsig, &RRsetView::type);
   const auto rrsigs_at = static_cast<std::size_t>(rrsigs - rrsets.begin());

@@ -127,15 +127,15 @@ class ReadyBlock {
   }
 
   // Ask the processor to fetch what at() and folded_owner() read first, and then, once that has
-  // come, what an answer of this type copies: most of it lies within these lines.
+  // come, what an answer of this type reads and copies.
   void prefetch_index() const {
     __builtin_prefetch(start_);
     __builtin_prefetch(start_ + kLine);
   }
   void prefetch(wire::RRType type) const {
-    const ReadyRRset* found = find(type);
-    if (!found) return;
-    prefetch_lines(reinterpret_cast<const std::uint8_t*>(found), kPrefetchedLines * kLine);
+    for (unsigned i = 0; i < size(); ++i)
+      if (places()[i].type == type)
+        return prefetch_lines(start_ + places()[i].offset, places()[i].answer_size);
   }
   // And then the rest of the signed answer, whose place is known only now.
   void prefetch_signed(wire::RRType type) const {
@@ -160,18 +160,26 @@ class ReadyBlock {
   };
   struct Place {
     wire::RRType type;
-    std::uint16_t unused;
+    // Octets of the ReadyRRset up to the end of its whole answer, as far as a datagram takes them.
+    std::uint16_t answer_size;
     std::uint32_t offset;
   };
 
+  // The ends are read in earnest: a prefetch from a page whose translation the processor does not
+  // have at hand may be dropped, and was, in virtual machines.
   static void prefetch_lines(const std::uint8_t* at, std::size_t octets) {
-    for (std::size_t line = 0; line < octets; line += kLine) __builtin_prefetch(at + line);
+    if (octets == 0) return;
+    touch(at);
+    touch(at + octets - 1);
+    for (std::size_t line = kLine; line < octets; line += kLine) __builtin_prefetch(at + line);
+  }
+  static void touch(const std::uint8_t* at) {
+    static_cast<void>(*static_cast<const volatile std::uint8_t*>(at));
   }
   const Head& head() const { return *reinterpret_cast<const Head*>(start_); }
   const Place* places() const { return reinterpret_cast<const Place*>(start_ + sizeof(Head)); }
 
   static constexpr std::size_t kLine = 64;  // octets of a cache line
-  static constexpr std::size_t kPrefetchedLines = 10;
 
   const std::uint8_t* start_;
 };
