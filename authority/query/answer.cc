@@ -268,20 +268,21 @@ class ZoneAnswer {
 
   enum class Glue { optional, required };
 
-  // The addresses of the RRset's targets. False where an address is left out without which the
-  // answer is of no use: the glue of a nameserver inside the delegated zone (RFC 9471).
+  // The addresses of the RRset's targets: one family of all before the other of any, so that where
+  // room ends nobody is left without. False where an address is left out without which the answer is
+  // of no use: the glue of a nameserver inside the delegated zone (RFC 9471).
   bool add_addresses(const ReadyRRset& ready, Glue glue) {
     const std::size_t rrset_at = last_rrset_at_;
     const bool as_prepared = last_is_as_prepared_;
-    for (const ReadyRRset::Target& target : ready.targets()) {
-      const BytesView target_name = ready.target_name(target);
-      const ZoneNode* node = version_.node(target_name);
-      if (!node) continue;
-      const bool in_rdata = as_prepared && target.rdata_name_at != 0;
-      const OwnerPlace owner{in_rdata ? rrset_at + target.rdata_name_at : 0, false, target_name};
-      for (const RRType type : {RRType::a, RRType::aaaa}) {
-        const ReadyRRset* addresses = node->ready(type);
-        if (!addresses || put(Section::additional, *node, *addresses, owner)) continue;
+    for (const RRType type : {RRType::a, RRType::aaaa}) {
+      for (const ReadyRRset::Target& target : ready.targets()) {
+        const BytesView target_name = ready.target_name(target);
+        const ZoneNode* node = version_.node(target_name);
+        const ReadyRRset* addresses = node ? node->ready(type) : nullptr;
+        if (!addresses) continue;
+        const bool in_rdata = as_prepared && target.rdata_name_at != 0;
+        const OwnerPlace owner{in_rdata ? rrset_at + target.rdata_name_at : 0, false, target_name};
+        if (put(Section::additional, *node, *addresses, owner)) continue;
         return glue == Glue::optional || !is_below_cut(target_name);
       }
     }

@@ -267,17 +267,17 @@ void prepare_glue(BytesView owner, const AddressSource& addresses, Parts& parts)
   parts.has_glue = answer_at + parts.octets.size() <= kLargestWholeAnswer;
 }
 
-// As many addresses as there is room for, each with its signatures. False where some are left out.
-// `room`: octets.
+// As many addresses as there is room for, each with its signatures; one family of all targets before
+// the other of any. False where some are left out. `room`: octets.
 bool put_signed_glue(std::size_t answer_at, std::size_t room, const AddressSource& addresses,
                      Parts& parts) {
   Bytes& glue = parts.signed_glue;
-  for (std::size_t i = 0; i < parts.targets.size(); ++i) {
-    const Place place = place_of(parts.targets[i], parts, answer_at);
-    const auto signatures = addresses(place.name, parts.target_hashes[i], wire::RRType::rrsig);
-    for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
+  for (const wire::RRType type : {wire::RRType::a, wire::RRType::aaaa}) {
+    for (std::size_t i = 0; i < parts.targets.size(); ++i) {
+      const Place place = place_of(parts.targets[i], parts, answer_at);
       const auto rrset = addresses(place.name, parts.target_hashes[i], type);
       if (!rrset) continue;
+      const auto signatures = addresses(place.name, parts.target_hashes[i], wire::RRType::rrsig);
       const std::size_t before = glue.size();
       const std::uint16_t records = put_rrset(glue, place, *rrset);
       const std::uint16_t signed_by = put_signatures(glue, place, signatures, type);

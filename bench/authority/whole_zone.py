@@ -13,8 +13,6 @@ import subprocess
 import sys
 import time
 
-import dns.message
-
 PEERS = ("nsd", "knot")
 MEMORY_TARGET = 1.3
 
@@ -25,9 +23,8 @@ def make_server(bench, name, folder, zone_file, signed):
     class Primary(bench.Server):
         def _prepare_mutua(self, zone_file):
             command = super()._prepare_mutua(zone_file)
-            keys = f"dnssec_keys = {self.folder}/keys\n" if signed else ""
             with open(command[-1], "a", encoding="ascii") as configuration:
-                configuration.write(f"transfer = 127.0.0.0/8\n{keys}")
+                configuration.write("transfer = 127.0.0.0/8\n")
             return command
 
         def _prepare_knot(self, zone_file):
@@ -38,24 +35,7 @@ def make_server(bench, name, folder, zone_file, signed):
             configuration.write_text(f"{text}    acl: anyone\n", encoding="ascii")
             return command
 
-        def wait_until_signed(self):
-            question = dns.message.make_query(bench.ZONE, "SOA", want_dnssec=True)
-            deadline = time.monotonic() + 600
-            while time.monotonic() < deadline:
-                if len(dns.message.from_wire(self._exchange(question.to_wire())).answer) == 2:
-                    return
-                time.sleep(0.2)
-            sys.exit("the zone is not signed in ten minutes")
-
-        def export(self):
-            """The zone that mutua-authority has now, in a file for others; it is stopped for that long."""
-            path = self.folder / "exported.zone"
-            self.stop()
-            subprocess.run([*self.command[-3:], "export", path], check=True, stdout=subprocess.DEVNULL)
-            self._start()
-            return path
-
-    return Primary(name, folder, zone_file, "0-1")
+    return Primary(name, folder, zone_file, "0-1", signed)
 
 
 def transfer(bench, primary, folder):

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
 
 #include "authority/zone/master_file.h"
+#include "support/signed_zone.h"
 #include "wire/message.h"
 #include "wire/presentation.h"
 
@@ -398,6 +400,35 @@ TEST(AnswerSize, OptionalAddressesAreLeftOutUnmarked) {
   EXPECT_FALSE(response.header.truncated);
   EXPECT_THAT(response.answer, SizeIs(14));
   EXPECT_LT(response.additional.size(), 14u);
+}
+
+// Five peers of both families do not fit with their signatures.
+TEST(AnswerSize, EveryTargetHasOneAddressBeforeAnyHasTwo) {
+  std::string text =
+      "fed.test. 60 IN SOA ns1.fed.test. h.fed.test. 1 3600 600 604800 60\n"
+      "fed.test. 60 IN NS ns1.fed.test.\n";
+  for (const char digit : {'1', '2', '3', '4', '5'}) {
+    const std::string peer = std::string("peer") + digit + ".fed.test.";
+    text += "_1._tcp.many.fed.test. 60 IN SRV 0 0 1 " + peer + "\n" + peer + " 60 IN A 192.0.2." +
+            digit + "\n" + peer + " 60 IN AAAA 2001:db8::" + digit + "\n";
+  }
+  const auto records = SignedZone("fed.test").sign(text, 4'000'000'000);
+  const auto version =
+      ZoneVersion::create(Name::parse("fed.test").value(), zone_transfer::rrsets_of(records))
+          .value();
+  for (const std::uint16_t size : {std::uint16_t{1200}, std::uint16_t{1232}}) {  // one is prepared
+    wire::Edns edns;
+    edns.udp_size = size;
+    edns.dnssec_ok = true;
+    const Ask udp{.transport = Transport::udp, .edns = edns};
+    const auto response = reply(*version, "_1._tcp.many.fed.test", RRType::srv, udp);
+    EXPECT_FALSE(response.header.truncated);
+    const auto count = [&](RRType type) {
+      return std::ranges::count(response.additional, type, &wire::Record::type);
+    };
+    EXPECT_EQ(count(RRType::a), 5) << size;
+    EXPECT_LT(count(RRType::aaaa), 5) << size;
+  }
 }
 
 TEST(AnswerSize, GlueThatDoesNotFitIsMarked) {  // RFC 9471
