@@ -2,8 +2,10 @@
 # ctest: serial
 """The acceptance kit of ../shared/conformance, run against the real authority."""
 
+import base64
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -24,6 +26,20 @@ def find_kit():
 
 
 KIT = find_kit()
+
+
+def make_keys(keys):
+    """The kit's keys. BIND writes a private key without its leading zeros, one in 256 has some, and
+    Net::DNS::SEC's signatures with such a key are wrong: another one is made then."""
+    while True:
+        subprocess.run([KIT / "lib" / "mkkeys.sh", keys, ZONE], check=True, capture_output=True, timeout=60)
+        short = [path for path in keys.glob("*.private")
+                 if len(base64.b64decode(re.search(r"PrivateKey: (\S+)", path.read_text())[1])) < 32]
+        if not short:
+            return
+        for path in short:
+            path.unlink()
+            path.with_suffix(".key").unlink()
 
 
 def key_line(kind, name, keys):
@@ -53,8 +69,7 @@ def configure(folder, keys):
 @pytest.mark.skipif(not (KIT / "run.sh").exists(), reason=f"NOT RUN: {KIT} is missing")
 def test_the_signed_zone_passes_the_whole_conformance_kit_in_strict_mode(tmp_path):
     keys = tmp_path / "keys"
-    subprocess.run([KIT / "lib" / "mkkeys.sh", keys, ZONE], check=True, capture_output=True,
-                   timeout=60)
+    make_keys(keys)
     for secret in keys.glob("*.secret"):
         secret.chmod(0o600)
     configuration = configure(tmp_path, keys)
