@@ -17,7 +17,7 @@ import netlab
 
 SERVER, CLIENT, PORT = "10.77.0.1", "10.77.0.2", 5300
 TARGET = 1.5
-RATES = (150_000, 250_000, 350_000)  # questions a second
+RATES = (150_000, 250_000, 350_000, 450_000)  # questions a second
 TOOLS = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -77,11 +77,12 @@ class Served:
     """One server at its end of the cable, for one round."""
 
     def __init__(self, cable, name, way, bench, folder, zone_file, processor):
+        self.cable = cable
         self.folder = folder / f"{name}-{way}"
         self.folder.mkdir(exist_ok=True)
         program, *arguments = configuration(name, way, self.folder, bench.ZONE, zone_file)
         found = shutil.which(program, path=f"{pathlib.Path(bench.LOAD).parent}:{TOOLS}")
-        with open(self.folder / "log", "ab") as log:
+        with open(self.folder / "log", "wb") as log:
             self.process = cable.server.popen(["taskset", "-c", str(processor), found, *arguments],
                                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         question = ["dig", "+short", "+time=1", "+tries=1", f"@{SERVER}", "-p", str(PORT),
@@ -99,6 +100,8 @@ class Served:
 
     def stop(self):
         netlab.end(self.process)
+        # Knot leaves its program to whoever comes next.
+        self.cable.server.run(["ip", "link", "set", "eth0", "xdp", "off"])
 
 
 def offer(cable, served, queries, rate, seconds, processor):
