@@ -35,6 +35,9 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr int kAcceptedInOneTurn = 64;
 constexpr std::chrono::milliseconds kPause{100};
+// Clients are on this machine, a few microseconds away: a larger queue to them carries no more, but
+// leaves the processor's cache before they read it.
+constexpr int kClientQueue = 256 * 1024;
 
 // Held by the threads that accept from it, and by nothing that outlives close().
 using ListeningSocket = std::shared_ptr<const UniqueFd>;
@@ -352,6 +355,7 @@ class ThreadedRelay final : public Relay {
     // What accept() gives inherits these.
     if (tcp) setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (tcp) setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &kClientQueue, sizeof kClientQueue);
     // IPv6 does not take a local route for leave to bind.
     if (local.family() == AF_INET6) {
       setsockopt(socket.get(), SOL_IPV6, IPV6_FREEBIND, &on, sizeof on);

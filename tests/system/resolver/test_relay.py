@@ -52,6 +52,25 @@ print(open(f"/proc/{sys.argv[2]}/statm").read().split()[1])
     assert pages * 4096 < 100 * 1024 * 1024
 
 
+def test_little_waits_for_a_slow_reader_in_the_kernel(federation):
+    federation.peer("http", ADDRESS)
+    federation.publish(NAME, [(ADDRESS, 8080)])
+    code = """
+import socket, subprocess, sys, time
+s = socket.create_connection((sys.argv[1], 80), 30)
+s.sendall(b"GET /big/50000000 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+assert s.recv(10)
+queued = -1
+while True:
+    time.sleep(0.3)
+    fields = subprocess.check_output(["ss", "-Htn", "dport", "=", ":%d" % s.getsockname()[1]], text=True).split()
+    before, queued = queued, int(fields[2])
+    if before == queued: break
+print(queued)
+"""
+    assert 0 < int(federation.python(code, NAME)) <= 512 * 1024
+
+
 def test_thousands_of_connections_at_once(federation):
     federation.peer("echo", ADDRESS)
     federation.publish(NAME, [(ADDRESS, 8080)])
