@@ -9,9 +9,6 @@ processors; turns alternate."""
 import pathlib
 import shutil
 import statistics
-import subprocess
-import sys
-import time
 
 PEERS = ("nsd", "knot")
 MEMORY_TARGET = 1.3
