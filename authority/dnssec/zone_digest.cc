@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/thread_scheduling.h"
 #include "dnssec/zone_digest.h"
 
 namespace mutua::authority {
@@ -40,9 +41,11 @@ std::vector<const ZoneNode*> nodes_in_order(const ZoneVersion& version) {
 
 Bytes zone_digest(const ZoneVersion& version) {
   dnssec::ZoneDigest digest(version.apex());
-  for (const ZoneNode* node : nodes_in_order(version))
+  for (const ZoneNode* node : nodes_in_order(version)) {
     for (const RRsetView& rrset : node->rrsets())  // sorted by type, each in canonical order
       digest.add(node->owner(), rrset.copy());
+    give_way();
+  }
   return digest.finish();
 }
 

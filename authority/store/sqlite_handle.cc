@@ -4,11 +4,14 @@
 
 #include <utility>
 
+#include "base/thread_scheduling.h"
+
 namespace mutua::authority::sqlite {
 namespace {
 
 // Another process may hold the file for a moment while it ends; more than this is somebody else.
 constexpr int kBusyTimeoutMilliseconds = 2000;
+constexpr int kStepsBetweenWays = 50;  // of SQLite's virtual machine: about ten microseconds
 
 }  // namespace
 
@@ -45,6 +48,7 @@ Result<void> Statement::run() {
   while (TRY(step())) {
   }
   reset();
+  give_way();
   return {};
 }
 
@@ -83,6 +87,13 @@ Result<Connection> Connection::open(const std::filesystem::path& path) {
   connection.database_.reset(raw);  // also after a failure: SQLite wants it closed
   if (code != SQLITE_OK) return connection.error("open");
   sqlite3_busy_timeout(raw, kBusyTimeoutMilliseconds);
+  sqlite3_progress_handler(
+      raw, kStepsBetweenWays,
+      [](void*) {
+        give_way();
+        return 0;
+      },
+      nullptr);
   return connection;
 }
 

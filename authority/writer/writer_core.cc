@@ -9,6 +9,7 @@
 #include "authority/dnssec/zone_digest.h"
 #include "authority/federation/derive.h"
 #include "base/log.h"
+#include "base/thread_scheduling.h"
 
 namespace mutua::authority {
 namespace {
@@ -440,6 +441,7 @@ void WriterCore::reply(std::vector<Pending> pending, bool committed) {
       if (one.key && committed) recent_.remember(*one.key, bytes, clock_.steady_now());
     }
     one.request.reply(std::move(bytes));
+    give_way();
   }
 }
 
@@ -480,6 +482,7 @@ WriterCore::Pending WriterCore::take(UpdateRequest update, Group& group) {
                                       limits_,         clock_.wall_now(), clock_.steady_now()};
   auto checked = authenticate(
       {bytes, *std::move(message), pending.request.source, pending.request.tcp}, context);
+  give_way();
   if (auto* stranger = std::get_if<Unauthenticated>(&checked)) {
     // Quietly: anybody can make these as fast as the line allows.
     log::debug("update.unauthenticated",
@@ -555,6 +558,7 @@ Result<void> WriterCore::take_up(ChangeSet change, Transaction& transaction,
   }
   state_.version = std::move(next);
   transaction.changes.push_back(std::move(change));
+  give_way();
   return {};
 }
 

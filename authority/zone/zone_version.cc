@@ -10,6 +10,7 @@
 
 #include "authority/zone/zone_from_records.h"
 #include "authority/zone/zone_rules.h"
+#include "base/thread_scheduling.h"
 #include "wire/rdata.h"
 
 namespace mutua::authority {
@@ -158,10 +159,12 @@ class ZoneVersionBuilder {
     std::ranges::sort(nodes);
     nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
     const AddressSource source = addresses();
-    for (const ZoneNode* found : nodes)
+    for (const ZoneNode* found : nodes) {
       draft_->nodes_.put(std::make_unique<const ZoneNode>(
           NodeContent::Reference(found->given_owner(), found->rrsets(), source, maker_),
           found->children(), found->hash()));
+      give_way();
+    }
     draft_->moved_.clear();
   }
 
@@ -270,6 +273,7 @@ Result<std::shared_ptr<const ZoneVersion>> ZoneVersion::apply(const ChangeSet& c
     }
     std::ranges::sort(after, {}, &RRsetView::type);
     TRY(builder.replace(owner, before, after));
+    give_way();
   }
   const auto next = TRY(builder.finish(renewal));
   if (next->serial() != change.to)

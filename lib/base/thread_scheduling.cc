@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 namespace mutua {
@@ -12,6 +14,13 @@ namespace {
 
 constexpr std::uint64_t kShortSlice = 100'000;  // nanoseconds, the least that the kernel grants
 constexpr int kNiceness = 10;
+
+using Clock = std::chrono::steady_clock;
+// What somebody who waits hardly feels, and many times what it costs to ask the scheduler.
+constexpr std::chrono::microseconds kStep(10);
+
+thread_local bool has_stepped_back = false;
+thread_local Clock::time_point next_way{};
 
 // struct sched_attr, which Debian's C library does not declare; sched_setattr(2), its first
 // version.
@@ -39,6 +48,16 @@ void ask_for_short_slices() {
 void step_back() {
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   [[maybe_unused]] const int done = ::setpriority(PRIO_PROCESS, thread, kNiceness);
+  has_stepped_back = true;
+}
+
+void give_way() {
+  if (!has_stepped_back) return;
+  const auto begin = Clock::now();
+  if (begin < next_way) return;
+  ::sched_yield();
+  const auto end = Clock::now();
+  next_way = end + std::max<Clock::duration>(kStep, (end - begin) / 4);
 }
 
 void take_only_what_is_left() {

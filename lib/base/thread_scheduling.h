@@ -14,6 +14,13 @@ void ask_for_short_slices();
 // share of their processor: it steps back behind them.
 void step_back();
 
+// Between the steps of long work, and holding no lock: a thread that stepped back lets those run who
+// wait for its processor. The kernel alone may do that only at its next tick, which takes up to
+// four milliseconds where it ticks 250 times a second. A thread that others kept waiting goes on for
+// a quarter of that time first, so that nobody can take all of its processor. Costs a look at the
+// clock; does nothing in a thread that never stepped back.
+void give_way();
+
 // For a thread whose work may as well be left undone: it runs when no other wants its processor.
 void take_only_what_is_left();
 
