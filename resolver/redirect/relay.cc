@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -33,7 +34,7 @@ struct Relay::Listener {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr int kAcceptedInOneTurn = 64;
+constexpr int kAcceptedInOneTurn = 64, kFullTurns = 8;
 constexpr std::chrono::milliseconds kPause{100};
 // Clients are on this machine, a few microseconds away; with larger queues to them the relay was
 // measured to carry less.
@@ -44,6 +45,14 @@ using ListeningSocket = std::shared_ptr<const UniqueFd>;
 
 void note_use(Relay::Listener& listener, SteadyTime now) {
   listener.used_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+// Of the connection to a client, on this machine.
+void set_client_options(int socket) {
+  const int on = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kClientQueue, sizeof kClientQueue);
 }
 
 // Which listener a gate's connection is for. Thread-safe.
@@ -147,6 +156,7 @@ class RelayThread {
   }
 
   void adopt(UniqueFd client, const SocketAddress& synthetic, const SocketAddress& peer) {
+    set_client_options(client.get());
     take(std::move(client), {places_.find(synthetic), peer});
   }
 
@@ -166,6 +176,8 @@ class RelayThread {
     RelayThread& thread;
     const Relay::Handle listener;
     const ListeningSocket socket;
+    int expected = 1;    // connections that wait when it becomes readable, as it was lately
+    int full_turns = 0;  // in a row, in which so many were there
   };
 
   struct Destination {
@@ -184,17 +196,25 @@ class RelayThread {
     return {meant ? places_.find(*meant) : nullptr, local};
   }
 
-  void accept_from(const Acceptor& acceptor) {
-    for (int i = 0; i < kAcceptedInOneTurn; ++i) {
+  // Not until nobody waits any more: where they come one by one, every second call would be for
+  // nothing. Who is left out makes the socket readable again at once, so that more are expected only
+  // when that has gone on for a while.
+  void accept_from(Acceptor& acceptor) {
+    for (int i = 0; i < acceptor.expected; ++i) {
       UniqueFd client(
           accept4(acceptor.socket->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!client) {
         if (errno == EMFILE || errno == ENFILE) pause(acceptor);
+        acceptor.expected = std::max(1, i);
+        acceptor.full_turns = 0;
         return;
       }
       const Destination destination = destination_of(acceptor.listener, client.get());
       take(std::move(client), destination);
     }
+    if (++acceptor.full_turns < kFullTurns) return;
+    acceptor.expected = std::min(2 * acceptor.expected, kAcceptedInOneTurn);
+    acceptor.full_turns = 0;
   }
 
   void take(UniqueFd client, const Destination& destination) {
@@ -345,10 +365,7 @@ class ThreadedRelay final : public Relay {
     const int on = 1;
     // Connections of an earlier run of this daemon may linger in TIME-WAIT.
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    // What accept() gives inherits these.
-    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(listener, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &kClientQueue, sizeof kClientQueue);
+    set_client_options(listener);  // which accept() hands on
   }
 
   // Binds, and lets the threads take what comes.

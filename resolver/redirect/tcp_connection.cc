@@ -26,10 +26,10 @@ void set_option(int fd, int level, int option, int value) {
 }
 
 // close() then sends a reset instead of the end of the stream.
-void close_with_reset(UniqueFd& fd) {
+void close_with_reset(Stream& stream) {
   const linger at_once{1, 0};
-  setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  fd.reset();
+  if (!stream.hung_up) setsockopt(stream.fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  stream.fd.reset();
 }
 
 std::optional<tcp_info> info_of(int fd) {
@@ -348,12 +348,12 @@ void TcpConnection::start_relaying() {
 }
 
 void TcpConnection::relay() {
-  const auto down = download_.advance(peer_->stream, client_->stream);
+  const auto down = download_.advance(peer_->stream, client_->stream, upload_.is_finished());
   if (const auto received = download_.take_received()) {
     meter_->received(received, std::chrono::steady_clock::now());
   }
   if (down == TcpFlow::Progress::broken) return end(true, true);
-  const auto up = upload_.advance(client_->stream, peer_->stream);
+  const auto up = upload_.advance(client_->stream, peer_->stream, download_.is_finished());
   if (up == TcpFlow::Progress::broken) return end(true, true);
   if (down == TcpFlow::Progress::finished && up == TcpFlow::Progress::finished)
     return end(false, false);
@@ -370,7 +370,7 @@ void TcpConnection::retire_peer(bool reset) {
   if (!peer_) return;
   peer_->owner = nullptr;
   if (peer_->stream.fd) {
-    if (reset) close_with_reset(peer_->stream.fd);
+    if (reset) close_with_reset(peer_->stream);
     peer_->stream.fd.reset();  // epoll forgets a closed descriptor
   }
   context_.loop.dispose(std::exchange(peer_, nullptr));
@@ -390,7 +390,7 @@ void TcpConnection::end(bool reset_client, bool reset_peer) {
   stage_ = Stage::ended;
   context_.loop.cancel(timer_);
   retire_peer(reset_peer);
-  if (reset_client) close_with_reset(client_->stream.fd);
+  if (reset_client) close_with_reset(client_->stream);
   client_->stream.fd.reset();
   client_->owner = nullptr;
   context_.loop.dispose(client_);

@@ -40,6 +40,7 @@ void Stream::note(std::uint32_t events) {
   if ((events & ~static_cast<std::uint32_t>(EPOLLOUT)) != 0) readable = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable = true;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0) extraordinary = true;
+  if ((events & EPOLLHUP) != 0) hung_up = true;
 }
 
 ssize_t Stream::write(BytesView octets) {
@@ -101,14 +102,14 @@ TcpFlow::Step TcpFlow::pass_on(Stream& from, Stream& to) {
   return Step::blocked;
 }
 
-TcpFlow::Progress TcpFlow::advance(Stream& from, Stream& to) {
+TcpFlow::Progress TcpFlow::advance(Stream& from, Stream& to, bool is_last) {
   if (finished_) return Progress::finished;
   for (int turn = 0; turn < kTurns; ++turn) {
     Step step = send_held(to);
     if (step == Step::done && ended_) {
       finished_ = true;
       // ENOTCONN: the reader is gone, and its own direction tells.
-      shutdown(to.fd.get(), SHUT_WR);
+      if (!is_last) shutdown(to.fd.get(), SHUT_WR);
       return Progress::finished;
     }
     if (step == Step::done) step = pass_on(from, to);

@@ -20,6 +20,7 @@ struct Stream {
   UniqueFd fd;
   bool readable = false, writable = false;
   bool extraordinary = false;  // such a word has come
+  bool hung_up = false;        // nothing goes either way any more: close() says nothing to anybody
   bool written = false;        // once at least
   bool no_delay = false;       // TCP_NODELAY is set
 
@@ -60,7 +61,11 @@ class TcpFlow {
   // `prefix` goes out before what `from` still has to say; its first `sent` octets have gone.
   // Called once, before the first advance().
   void set_prefix(Bytes prefix, std::size_t sent);
-  Progress advance(Stream& from, Stream& to);
+  // `is_last`: the other direction has finished, so that whoever calls closes both sockets as soon as
+  // this one has, which tells `to` as much as a shutdown does.
+  Progress advance(Stream& from, Stream& to, bool is_last);
+
+  bool is_finished() const { return finished_; }
 
   // Octets read from `from` since the last call.
   std::uint64_t take_received() { return std::exchange(received_, 0); }
