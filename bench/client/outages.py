@@ -39,12 +39,14 @@ def near(report, what, before, after):
 
 
 def of_black_holes(report):
-    """What a black hole does to those who ask while it appears; a slow peer's delays are another matter."""
+    """What a black hole does to those who ask while it appears; a slow peer's delays are another matter. Whose
+    connection stood already is silenced: no choice of a peer can help there, and it is told apart."""
     found = near(report, "blackhole", 0.05, 0.15)
-    waits = [[one for one in requests if one[1] > DELAY] for requests in found]
-    silenced = [one for requests in waits for one in requests if one[3] < DELAY]
+    waits = [[one for one in requests if one[3] > DELAY] for requests in found]
+    silenced = [[one for one in requests if one[1] > DELAY >= one[3]] for requests in found]
     return {"most": max(map(len, waits), default=0), "longest": max((one[3] for one in sum(waits, [])), default=0),
-            "silenced": len(silenced), "silenced_longest": max((one[1] for one in silenced), default=0)}
+            "silenced": sum(map(len, silenced)), "silenced_most": max(map(len, silenced), default=0),
+            "silenced_longest": max((one[1] for one in sum(silenced, [])), default=0)}
 
 
 def broken_off(report):
@@ -76,13 +78,14 @@ def measure_with(requests, plots):
                           "holds": report["failures"] == 0})
             found = of_black_holes(report)
             lines.append({**state(f"failover.{mode}.failures.broken_off", "by a kill under way", broken_off(report))})
-            for key, unit, target in (("most", f"requests over {DELAY} s by one black hole", 1),
+            for key, unit, target in (("most", f"requests over {DELAY} s in connect() by one black hole", 1),
                                       ("longest", "s, connect() to a black hole", 0.7)):
                 target = target if mode == "kernel" else None
                 lines.append({**state(f"failover.{mode}.black_hole.{key}", unit, round(found[key], 3)),
                               "target": target, "holds": target is None or found[key] <= target})
             lines.append(state(f"failover.{mode}.silenced", "requests under way when their peer fell silent",
                                found["silenced"]))
+            lines.append(state(f"failover.{mode}.silenced.most", "by one black hole", found["silenced_most"]))
             lines.append(state(f"failover.{mode}.silenced.longest", "s", round(found["silenced_longest"], 3)))
             for key, unit in (("failed_connects", f"{of}, {RETRIES[mode]} retries"), ("delayed", "by over 0.25 s"),
                               ("p50", "us"), ("p99", "us"), ("longest", "s")):
